@@ -1,0 +1,201 @@
+"""Every exception that policy-agent raises, grouped by what the caller does next.
+
+* PolicyAgentError
+  + ConfigError                 fix the named keys
+  + DocumentError               the text is not JSON or YAML
+  + ExtensionsApiError          report it and stop: Lambda will not answer differently
+  + TransportError              try again later: no usable answer came back
+  + BundleError                 keep serving the old bundle
+    x BundleDownloadError       the source did not deliver it
+    x BundleFormatError         the bytes are not a bundle
+    x BundleVerificationError   the signature does not match
+    x BundleActivationError     it does not fit beside the others
+  + PolicyError                 the policy cannot be run faithfully: fix the named lines
+  + EvaluationError             no value for this decision; the next one is unaffected
+    x EvaluationDeadlineError   it took longer than allowed
+  + DecisionLogError            the decision could not be recorded, so it must not be answered
+    x ShipError                 the receiver did not take the batch; it stays in the spool
+  + RequestError                the HTTP request is at fault
+    x DataPathError             its path cannot be a reference below `data`
+  + AuditError                  the store or the query is at fault
+  + EmulatorError               the function or the extension could not be started
+
+`code` is OPA's string for the class where OPA has one (v1/server/types/types.go, v1/ast/errors.go).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+
+class PolicyAgentError(Exception):
+    """Base of all errors; `str()` is a sentence a person can act on."""
+
+    code: ClassVar[str] = "internal_error"
+
+
+class ConfigError(PolicyAgentError):
+    """The configuration has wrong values.
+
+    Attributes:
+        problems: one `key: what is wrong` sentence each; never the value itself.
+    """
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("; ".join(problems))
+        self.problems = problems
+
+
+class DocumentError(PolicyAgentError):
+    """A text is not the JSON or YAML it should be; the message names line and column."""
+
+
+class ExtensionsApiError(PolicyAgentError):
+    """The Extensions or Telemetry API refused a call.
+
+    Attributes:
+        status: HTTP status, 0 when the connection failed.
+        error_type: Lambda's `errorType`, "" when the answer had none.
+    """
+
+    def __init__(self, message: str, *, status: int = 0, error_type: str = "") -> None:
+        super().__init__(message)
+        self.status = status
+        self.error_type = error_type
+
+
+class TransportError(PolicyAgentError):
+    """No whole HTTP answer came back: refused, cut, timed out or too large."""
+
+
+class BundleError(PolicyAgentError):
+    """A bundle cannot be used. Nothing of it has been applied."""
+
+    code = "bundle_error"
+
+
+class BundleDownloadError(BundleError):
+    """The source did not deliver the bundle.
+
+    Attributes:
+        http_code: the server's status, None when there was no answer.
+    """
+
+    def __init__(self, message: str, *, http_code: int | None = None) -> None:
+        super().__init__(message)
+        self.http_code = http_code
+
+
+class BundleFormatError(BundleError):
+    """The bytes are not a well-formed bundle."""
+
+
+class BundleVerificationError(BundleError):
+    """The bundle's signature is missing or does not match."""
+
+
+class BundleActivationError(BundleError):
+    """The bundle is well-formed but does not fit: roots overlap or are violated."""
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """Where in a policy: file as named in the bundle, row and column from 1."""
+
+    file: str
+    row: int
+    col: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyProblem:
+    """One error of a policy in OPA's form."""
+
+    code: str
+    message: str
+    location: Location | None = None
+
+    def __str__(self) -> str:
+        """Render as `file:row: code: message`, OPA's form."""
+        where = f"{self.location.file}:{self.location.row}: " if self.location else ""
+        return f"{where}{self.code}: {self.message}"
+
+    def to_json(self) -> dict[str, object]:
+        """Return OPA's JSON object for one error (v1/ast/errors.go)."""
+        body: dict[str, object] = {"code": self.code, "message": self.message}
+        if self.location is not None:
+            at = self.location
+            body["location"] = {"file": at.file, "row": at.row, "col": at.col}
+        return body
+
+
+class PolicyError(PolicyAgentError):
+    """A policy cannot be parsed, compiled or run faithfully; it is refused whole.
+
+    Attributes:
+        problems: every problem found, in file order.
+    """
+
+    code = "invalid_parameter"
+
+    def __init__(self, problems: list[PolicyProblem]) -> None:
+        super().__init__("\n".join(map(str, problems)))
+        self.problems = problems
+
+
+class EvaluationError(PolicyAgentError):
+    """A query has no value because evaluating it failed.
+
+    Attributes:
+        problem: OPA's error object, such as `eval_conflict_error`.
+    """
+
+    def __init__(self, problem: PolicyProblem) -> None:
+        super().__init__(str(problem))
+        self.problem = problem
+
+
+class EvaluationDeadlineError(EvaluationError):
+    """Evaluation was ended at its deadline."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(PolicyProblem("eval_cancel_error", message))
+
+
+class DecisionLogError(PolicyAgentError):
+    """A decision could not be recorded; its answer must not be sent."""
+
+    code = "decision_log_error"
+
+
+class ShipError(DecisionLogError):
+    """A receiver did not take a batch.
+
+    Attributes:
+        http_code: the receiver's status, None when there was no answer.
+    """
+
+    def __init__(self, message: str, *, http_code: int | None = None) -> None:
+        super().__init__(message)
+        self.http_code = http_code
+
+
+class RequestError(PolicyAgentError):
+    """An HTTP request to the agent cannot be answered."""
+
+    code = "invalid_parameter"
+
+
+class DataPathError(RequestError):
+    """A data path cannot be a reference; OPA answers it as an internal error."""
+
+    code = "internal_error"
+
+
+class AuditError(PolicyAgentError):
+    """The audit store or a query over it is at fault."""
+
+
+class EmulatorError(PolicyAgentError):
+    """The local Lambda could not start or drive what it was given."""

@@ -1,0 +1,130 @@
+"""The nouns that pass between folders: plain values, no behaviour beyond their own invariants.
+
+bytes -> `Bundle` -> policy in a `Snapshot` -> `Decision` -> decision log event.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any, Final, Literal, Protocol
+
+
+class Undefined(Enum):
+    """The absence of a value in Rego, which is not `null`."""
+
+    UNDEFINED = "undefined"
+
+    def __bool__(self) -> Literal[False]:
+        """Undefined is never truthy."""
+        return False
+
+
+UNDEFINED: Final = Undefined.UNDEFINED
+
+JsonObject = dict[str, Any]
+DataPath = Sequence[str | int]
+
+
+class Evaluator(Protocol):
+    """What the rest of the agent may know about a policy engine."""
+
+    @property
+    def rules(self) -> frozenset[str]:
+        """Every rule's path below `data`, slash-separated: `orders/authz/allow`."""
+
+    def evaluate(self, path: str | DataPath, input: Any = UNDEFINED) -> Any:  # noqa: A002
+        """Return the value of a document below `data`, or UNDEFINED.
+
+        Args:
+            path: `orders/authz/allow`, or its segments; integers are array indexes.
+            input: the input document, UNDEFINED when there is none.
+
+        Raises:
+            EvaluationError: the policy conflicts with itself, a built-in failed strictly, or
+                the deadline passed.
+        """
+
+    def close(self) -> None:
+        """Release what the engine holds; evaluating afterwards is a programming error."""
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """A bundle's `.manifest` (OPA docs, management-bundles, "Bundle File Format")."""
+
+    revision: str = ""
+    roots: tuple[str, ...] = ("",)
+    rego_version: int | None = None
+    file_rego_versions: Mapping[str, int] = field(default_factory=dict)
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """One bundle whose bytes passed every check that needs no other bundle.
+
+    Attributes:
+        name: the key under `bundles` in the configuration.
+        modules: path in the archive without leading slash -> Rego source.
+        data: the base documents, merged from all data files.
+        etag: as the source sent it, None when it sent none.
+        size_bytes: length of the archive as downloaded.
+        raw: the archive as downloaded, so that a copy on disk can be verified again; empty for
+            a bundle read from a directory.
+    """
+
+    name: str
+    manifest: Manifest
+    modules: Mapping[str, str]
+    data: JsonObject
+    etag: str | None = None
+    size_bytes: int = 0
+    raw: bytes = field(default=b"", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """All active bundles compiled together; replaced as a whole, never changed.
+
+    Attributes:
+        bundles: name -> bundle, every bundle that takes part in a decision.
+    """
+
+    policy: Evaluator
+    bundles: Mapping[str, Bundle]
+
+    @property
+    def revisions(self) -> dict[str, str]:
+        """Return bundle name -> revision, "" where a manifest has none."""
+        return {name: bundle.manifest.revision for name, bundle in self.bundles.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """One answered question, complete enough to be logged (OPA's EventV1).
+
+    Attributes:
+        decision_id: UUIDv7.
+        path: `orders/authz/allow`, escapes kept; "" for the root document.
+        input: UNDEFINED when the caller sent none.
+        result: UNDEFINED when the policy gave no value.
+        error: OPA's JSON error object when evaluation failed.
+        revisions: bundle name -> revision at the time of the query.
+        timestamp_ns: wall clock, nanoseconds since the epoch.
+        metrics: OPA's timer and counter names -> integer.
+        requested_by: `ip:port` of the caller.
+        custom: what goes under the event's `custom` key, such as request metadata.
+    """
+
+    decision_id: str
+    path: str
+    input: Any
+    result: Any
+    error: JsonObject | None
+    revisions: Mapping[str, str]
+    timestamp_ns: int
+    metrics: Mapping[str, int]
+    requested_by: str | None = None
+    custom: Mapping[str, Any] = field(default_factory=dict)

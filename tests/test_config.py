@@ -1,0 +1,175 @@
+import pytest
+
+from policy_agent.config import parse_config, with_bundle_path
+from policy_agent.config_source import read_document
+from policy_agent.errors import ConfigError
+
+FULL = """
+services:
+  - name: central
+    url: https://bundles.example.com/v1/
+    headers: {X-Team: policy}
+    credentials:
+      bearer: {token: "${TOKEN}"}
+keys:
+  global: {key: "-----BEGIN PUBLIC KEY-----", algorithm: ES256, scope: read}
+bundles:
+  orders:
+    resource: bundles/orders.tar.gz
+    polling: {min_delay_seconds: 10, max_delay_seconds: 20}
+    signing: {keyid: global}
+  local: {resource: "file:///opt/bundle.tar.gz"}
+decision_logs:
+  reporting: {min_delay_seconds: 1, max_delay_seconds: 2, upload_size_limit_bytes: 10}
+status: {service: central}
+labels: {app: shop}
+persistence_directory: /tmp/x
+"""
+
+
+def problems_of(document):
+    with pytest.raises(ConfigError) as caught:
+        parse_config(document)
+    return caught.value.problems
+
+
+def test_opas_configuration_file_is_understood():
+    document = read_document({"POLICY_AGENT_CONFIG": FULL, "TOKEN": "secret"})
+    config = parse_config(document)
+    service = config.services["central"]
+    assert service.url == "https://bundles.example.com/v1"
+    assert service.credentials.token == "secret"
+    orders = config.bundles["orders"]
+    assert (orders.service, orders.polling.max_seconds) == (service, 20)
+    assert orders.signing.key_id == "global"
+    assert config.bundles["local"].service is None
+    assert config.decision_logs.upload_size_limit_bytes == 90
+    assert config.decision_logs.resource == "/logs"
+    assert config.status.service is service
+    assert config.labels["app"] == "shop"
+    assert config.labels.keys() == {"app", "id", "version"}
+    assert config.warnings == ()
+
+
+def test_defaults_are_opas():
+    config = parse_config({"services": {"s": {"url": "http://s"}}, "bundles": {"b": {}}})
+    bundle = config.bundles["b"]
+    assert bundle.resource == "bundles/b"
+    assert (bundle.polling.min_seconds, bundle.polling.max_seconds) == (60, 120)
+    assert config.decision_logs is None
+    assert config.default_decision == "system/main"
+
+
+def test_every_wrong_value_is_reported_at_once_by_key():
+    problems = problems_of(
+        {
+            "services": {"s": {"url": "ftp://x"}, "t": {"url": "http://t", "type": "oci"}},
+            "bundles": {
+                "b": {"service": "nope", "size_limit_bytes": 0, "signing": {}},
+                "c": {"service": "t", "polling": {"min_delay_seconds": 5}},
+            },
+            "labels": {"n": 1},
+            "decision_logs": {"reporting": {"upload_size_limit_bytes": "big"}, "service": "t"},
+            "server": {"encoding": {"gzip": {"compression_level": 5}}},
+            "on_init_failure": "panic",
+            "discovery": {"resource": "x"},
+        }
+    )
+    assert problems == [
+        "services.s.url: must be an http or https URL",
+        "services.t.type: is not supported by this version",
+        "bundles.b.service: is not among services",
+        "bundles.b.size_limit_bytes: must be at least 1",
+        "bundles.b.signing.keyid: no verification keys configured under keys",
+        "bundles.c.polling.min_delay_seconds: goes together with max_delay_seconds",
+        "decision_logs.reporting.upload_size_limit_bytes: must be a number",
+        "server.encoding.gzip.compression_level: must be 0, 1 or 9",
+        "on_init_failure: must be one of deny, fail",
+        "labels.n: must be a string",
+        "discovery: is not supported by this version",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("document", "problem"),
+    [
+        pytest.param({"services": 3}, "services: must be an object", id="not an object"),
+        pytest.param(
+            {"services": [{"url": "http://x"}]}, "services[0]: must be an object with a name",
+            id="unnamed service",
+        ),
+        pytest.param(
+            {"bundles": {"b": {}}},
+            "bundles.b.service: is required unless exactly one service is configured",
+            id="no service",
+        ),
+        pytest.param(
+            {"services": {"s": {"url": "http://s", "credentials": {"s3_signing": {"x": 1}}}}},
+            "services.s.credentials.s3_signing: is not supported by this version",
+            id="credentials that cannot be had",
+        ),
+        pytest.param(
+            {"services": {"s": {"url": "http://s", "credentials": {"bearer": {}}}}},
+            "services.s.credentials.bearer: must have exactly one of token and token_path",
+            id="bearer without token",
+        ),
+    ],
+)  # fmt: skip
+def test_a_wrong_value_is_named(document, problem):
+    assert problem in problems_of(document)
+
+
+def test_problems_never_show_the_value():
+    problems = problems_of({"services": {"s": {"url": "hunter2"}}, "keys": {"k": {"key": 7}}})
+    assert "hunter2" not in "".join(problems)
+
+
+def test_unknown_keys_are_warnings():
+    config = parse_config({"servces": {}, "labels": {}, "caching": {"x": 1}})
+    assert config.warnings == (
+        "caching: has no effect in policy-agent",
+        "servces: unknown configuration option",
+    )
+
+
+def test_sets_are_merged_over_the_file(tmp_path):
+    file = tmp_path / "config.yaml"
+    file.write_text("services: {s: {url: 'http://a'}}\nlabels: {a: x}\n")
+    sets = ["services.s.url=${URL},labels.b=y", r"labels.c\.d=1\,2", "decision_logs.console=true"]
+    document = read_document({"URL": "http://b"}, str(file), sets)
+    assert document == {
+        "services": {"s": {"url": "http://b"}},
+        "labels": {"a": "x", "b": "y", "c.d": "1,2"},
+        "decision_logs": {"console": True},
+    }
+
+
+def test_unset_variables_stay_as_they_are():
+    assert read_document({"POLICY_AGENT_CONFIG": '{"labels": {"a": "${NOPE}"}}'}) == {
+        "labels": {"a": "${NOPE}"}
+    }
+
+
+def test_a_packaged_file_is_found(tmp_path):
+    (tmp_path / "policy-agent.json").write_text('{"labels": {"a": "b"}}')
+    assert read_document({"LAMBDA_TASK_ROOT": str(tmp_path)}) == {"labels": {"a": "b"}}
+    assert read_document({"LAMBDA_TASK_ROOT": str(tmp_path / "nowhere")}) == {}
+
+
+def test_a_file_that_cannot_be_used_is_named(tmp_path):
+    file = tmp_path / "c.yaml"
+    for content, message in (("a: [", "line 2"), ("- a", "must be an object")):
+        file.write_text(content)
+        with pytest.raises(ConfigError, match=f"{file}: .*{message}"):
+            read_document({}, str(file))
+    with pytest.raises(ConfigError, match=r"missing\.yaml: cannot be read"):
+        read_document({"POLICY_AGENT_CONFIG": str(tmp_path / "missing.yaml")})
+    with pytest.raises(ConfigError, match="--set a: must have the form key=value"):
+        read_document({}, None, ["a"])
+
+
+def test_a_bundle_path_becomes_a_file_bundle(tmp_path):
+    config = with_bundle_path(parse_config({}), tmp_path / "orders.tar.gz")
+    source = config.bundles["orders.tar.gz"]
+    assert source.resource == f"file://{tmp_path}/orders.tar.gz"
+    assert source.service is None
