@@ -1,0 +1,141 @@
+"""Turn the bytes of an archive into a `Bundle` that passed every check needing no other bundle.
+
+Pure. Order matters: limits first, then the signature, and only verified files are interpreted.
+Which file is what, and the words of refusals, follow OPA v1.22 v1/bundle/bundle.go.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+from policy_agent.bundle import archive, documents, roots
+from policy_agent.bundle.manifest import read_manifest
+from policy_agent.bundle.package_name import package_name
+from policy_agent.bundle.verify import verify
+from policy_agent.config import DEFAULT_BUNDLE_LIMIT_BYTES, Key, Signing
+from policy_agent.errors import BundleFormatError
+from policy_agent.model import Bundle, JsonObject, Manifest
+
+NO_KEYS: Final[Mapping[str, Key]] = MappingProxyType({})
+_PATCH_NAME: Final = "patch.json"
+
+
+def read_bundle(
+    name: str,
+    raw: bytes,
+    *,
+    size_limit_bytes: int = DEFAULT_BUNDLE_LIMIT_BYTES,
+    signing: Signing | None = None,
+    keys: Mapping[str, Key] = NO_KEYS,
+    etag: str | None = None,
+) -> Bundle:
+    """Unpack, verify and read a bundle archive.
+
+    Args:
+        name: the bundle's key in the configuration.
+        raw: a tar archive, gzip'd or plain.
+        size_limit_bytes: of one unpacked file.
+        signing: None when no signature is asked for.
+        keys: key id -> verification key.
+        etag: as the source sent it.
+
+    Raises:
+        BundleFormatError: the bytes are not a well-formed bundle.
+        BundleVerificationError: the signature is missing or does not match.
+    """
+    files = archive.unpack(raw, size_limit_bytes=size_limit_bytes)
+    return read_files(name, files, signing=signing, keys=keys, etag=etag, raw=raw)
+
+
+def read_files(
+    name: str,
+    files: Mapping[str, bytes],
+    *,
+    signing: Signing | None = None,
+    keys: Mapping[str, Key] = NO_KEYS,
+    etag: str | None = None,
+    raw: bytes = b"",
+) -> Bundle:
+    """Verify and read a bundle's files, wherever they came from.
+
+    Args:
+        files: path below the bundle's root -> content.
+        raw: the archive they were in, empty when there was none.
+
+    Raises:
+        BundleFormatError: the files are not a well-formed bundle.
+        BundleVerificationError: the signature is missing or does not match.
+    """
+    for path in files:
+        if _basename(path) == _PATCH_NAME:
+            raise BundleFormatError(f"{path}: delta bundles are not supported")
+    try:
+        verify(files, signing=signing, keys=keys)
+        manifest = read_manifest(files)
+        return Bundle(
+            name=name,
+            manifest=manifest,
+            modules=_modules(files, manifest),
+            data=_data(files, manifest),
+            etag=etag,
+            size_bytes=len(raw),
+            raw=raw,
+        )
+    except RecursionError as exc:
+        raise BundleFormatError("bundle load failed: data is nested too deeply") from exc
+
+
+def _modules(files: Mapping[str, bytes], manifest: Manifest) -> dict[str, str]:
+    modules = {}
+    for path in sorted(path for path in files if path.endswith(".rego")):
+        try:
+            source = files[path].decode("utf-8-sig")
+        except UnicodeDecodeError as exc:
+            raise BundleFormatError(f"{path}: is not UTF-8 at byte {exc.start}") from exc
+        package = package_name(source)
+        if package is None:
+            raise BundleFormatError(f"{path}: package expected")
+        if not any(roots.is_below(package, root) for root in manifest.roots):
+            raise BundleFormatError(
+                f"manifest roots {roots.shown(manifest.roots)} do not permit "
+                f"'package {'.'.join(package)}' in module '{path}'"
+            )
+        modules[path] = source
+    return modules
+
+
+def _data(files: Mapping[str, bytes], manifest: Manifest) -> JsonObject:
+    data: JsonObject = {}
+    for path in sorted(path for path in files if _basename(path) in documents.DATA_NAMES):
+        value = documents.parse_data_file(path, files[path])
+        directory = tuple(path.split("/")[:-1])
+        _check_place(value, directory, path, manifest)
+        both = documents.merged(data, documents.tree_at(directory, value))
+        if both is None:
+            raise BundleFormatError(
+                f"bundle load failed on {path}: failed to insert data file "
+                f"from path {'/'.join(directory)}"
+            )
+        data = both
+    return data
+
+
+def _check_place(value: object, directory: tuple[str, ...], path: str, manifest: Manifest) -> None:
+    if not directory and not isinstance(value, dict):
+        raise BundleFormatError(f"bundle load failed on {path}: root value must be object")
+    # Like OPA, an object is judged by its members, so that the message names the stray one.
+    members = value.items() if isinstance(value, dict) else ()
+    places = [((*directory, key), member) for key, member in members] or [(directory, value)]
+    for place, member in places:
+        outside = documents.outside_roots(member, place, manifest.roots)
+        if outside is not None:
+            raise BundleFormatError(
+                f"manifest roots {roots.shown(manifest.roots)} do not permit data at path "
+                f"'{outside}' (hint: check bundle directory structure)"
+            )
+
+
+def _basename(path: str) -> str:
+    return path.rpartition("/")[2]
