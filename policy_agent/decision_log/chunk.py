@@ -1,0 +1,124 @@
+"""Pack events into gzip JSON arrays that the receiver's size limit allows.
+
+Pure. OPA guesses an uncompressed size, and decodes and repacks what turns out too large (v1.22
+v1/plugins/logs/encoder.go), which loses chunks. Here the compressor itself is asked: as long as
+the worst case fits, an event is added; after that what is pending is forced out, so that its size
+is known, and an event that may not fit is tried on a copy of the compressor. Each event is
+compressed at most twice however many there are.
+"""
+
+from __future__ import annotations
+
+import sys
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from policy_agent.codec import decode_json, encode_json
+from policy_agent.errors import DocumentError
+from policy_agent.model import JsonObject
+
+_LEVEL = 6  # zlib's and OPA's default: 12 % smaller than 1 at twice its 4 ms a megabyte
+_GZIP_FORMAT = 31  # zlib's wbits for the largest window with a gzip header and trailer
+_END_BYTES = 16  # "]" in a block of its own and gzip's trailer
+_FULL = 0.9  # OPA too calls a chunk full from here on
+_STUB_KEYS = ("labels", "decision_id", "path", "timestamp", "bundles")
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """One upload.
+
+    Attributes:
+        body: gzip of a JSON array.
+        count: how many of the given events it stands for, from the first on; at least 1.
+        without_cache: its one event had to give up its `nd_builtin_cache`.
+        stubbed: its one event had to be replaced by its stub.
+    """
+
+    body: bytes
+    count: int
+    without_cache: bool = False
+    stubbed: bool = False
+
+
+def pack(events: Sequence[bytes], limit_bytes: int) -> Chunk:
+    """Return the longest chunk that the limit allows, give or take a tenth.
+
+    An event that is too large alone goes without its `nd_builtin_cache`, else as a stub, whose
+    chunk is the only one that may be larger than the limit.
+
+    Args:
+        events: at least one, each a JSON object.
+        limit_bytes: the largest body, compressed.
+    """
+    body, count = _fill(events, limit_bytes)
+    if count:
+        return Chunk(body, count)
+    fields = _decoded(events[0])
+    if fields.pop("nd_builtin_cache", None) is not None:
+        fields["erased"] = [*fields.get("erased", ()), "/nd_builtin_cache"]
+        body, count = _fill([encode_json(fields)], limit_bytes)
+        if count:
+            return Chunk(body, count, without_cache=True)
+    stub = make_stub(events[0], {"oversize_bytes": len(events[0])})
+    return Chunk(pack_alone(stub), 1, stubbed=True)
+
+
+def pack_alone(event: bytes) -> bytes:
+    """Return the chunk of one event, whatever its size."""
+    body, _ = _fill([event], sys.maxsize)
+    return body
+
+
+def make_stub(event: bytes, note: JsonObject) -> bytes:
+    """Return what of an event says that there was a decision, without what makes it large.
+
+    Args:
+        note: goes under `custom`, and says why it is a stub.
+    """
+    fields = _decoded(event)
+    stub = {key: fields[key] for key in _STUB_KEYS if key in fields}
+    return encode_json({**stub, "erased": ["/input", "/result"], "custom": note})
+
+
+def _fill(events: Sequence[bytes], limit_bytes: int) -> tuple[bytes, int]:
+    room_bytes = limit_bytes - _END_BYTES
+    deflate = zlib.compressobj(_LEVEL, zlib.DEFLATED, _GZIP_FORMAT)
+    parts: list[bytes] = []
+    known_bytes = pending_bytes = count = 0
+    for event in events:
+        piece = b"," + event if count else b"[" + event
+        if known_bytes + _worst_bytes(pending_bytes + len(piece)) > room_bytes:
+            parts.append(deflate.flush(zlib.Z_SYNC_FLUSH))
+            known_bytes += len(parts[-1])
+            pending_bytes = 0
+            if known_bytes > _FULL * room_bytes:
+                break
+        if known_bytes + _worst_bytes(pending_bytes + len(piece)) > room_bytes:
+            trial = deflate.copy()
+            compressed = trial.compress(piece) + trial.flush(zlib.Z_SYNC_FLUSH)
+            if known_bytes + len(compressed) > room_bytes:
+                break
+            deflate = trial
+        else:
+            compressed = deflate.compress(piece)
+            pending_bytes += len(piece)
+        parts.append(compressed)
+        known_bytes += len(compressed)
+        count += 1
+    parts.append(deflate.compress(b"]") + deflate.flush())
+    return b"".join(parts), count
+
+
+def _worst_bytes(plain_bytes: int) -> int:
+    """Bound what deflate makes of so many bytes (zlib's deflateBound, for any of its variants)."""
+    return plain_bytes + (plain_bytes >> 3) + 64
+
+
+def _decoded(event: bytes) -> JsonObject:
+    try:
+        fields = decode_json(event)
+    except DocumentError:
+        return {}
+    return fields if isinstance(fields, dict) else {}

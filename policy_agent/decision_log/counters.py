@@ -1,0 +1,41 @@
+"""What the decision log counts, from the start of the process.
+
+Pure.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(slots=True)
+class Counters:
+    """Numbers of events, but for `upload_failures`, which counts attempts.
+
+    Attributes:
+        recorded: stored in the spool or printed.
+        dropped_by_policy: not recorded because the drop decision was true.
+        masked: at least one mask rule had an effect.
+        withheld: recorded without input and result because masking was not possible.
+        shipped: accepted by the receiver, stubs included.
+        upload_failures: flushes that the receiver ended.
+        nd_builtin_cache_dropped: shipped without their cache, being too large with it.
+        oversize_stubbed: shipped as a stub, being too large.
+        rejected_set_aside: refused by the receiver one by one and kept in `*.rejected`.
+        corrupt_set_aside: damaged lines of dead predecessors, kept in `*.corrupt`.
+    """
+
+    recorded: int = 0
+    dropped_by_policy: int = 0
+    masked: int = 0
+    withheld: int = 0
+    shipped: int = 0
+    upload_failures: int = 0
+    nd_builtin_cache_dropped: int = 0
+    oversize_stubbed: int = 0
+    rejected_set_aside: int = 0
+    corrupt_set_aside: int = 0
+
+    def to_json(self) -> dict[str, int]:
+        """Return every counter by name."""
+        return {name: getattr(self, name) for name in self.__slots__}

@@ -1,0 +1,72 @@
+"""Give a decision the form of OPA's decision log event (OPA v1.22 v1/plugins/logs, EventV1).
+
+Pure. Keys are absent, not null, where OPA leaves them out: no input, no value, the root path, no
+bundles, metrics or custom data.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+
+from policy_agent.codec import encode_json
+from policy_agent.errors import DecisionLogError
+from policy_agent.model import UNDEFINED, Decision, JsonObject
+
+_NS_PER_SECOND = 1_000_000_000
+
+
+def build_event(decision: Decision, labels: Mapping[str, str]) -> JsonObject:
+    """Return the event of one decision, before masking.
+
+    The event shares `input`, `result` and the like with the decision: replace, never change them.
+    """
+    event: JsonObject = {
+        "labels": labels,
+        "decision_id": decision.decision_id,
+        "timestamp": format_timestamp(decision.timestamp_ns),
+    }
+    if decision.revisions:
+        event["bundles"] = {
+            name: {"revision": revision} if revision else {}
+            for name, revision in decision.revisions.items()
+        }
+    if path := decision.path.removeprefix("/"):
+        event["path"] = path
+    if decision.input is not UNDEFINED:
+        event["input"] = decision.input
+    if decision.result is not UNDEFINED:
+        event["result"] = decision.result
+    if decision.error is not None:
+        event["error"] = decision.error
+    if decision.requested_by:
+        event["requested_by"] = decision.requested_by
+    if decision.metrics:
+        event["metrics"] = dict(decision.metrics)
+    if decision.custom:
+        event["custom"] = dict(decision.custom)
+    return event
+
+
+def encode_event(event: JsonObject) -> bytes:
+    """Return an event as one line of JSON without a line feed.
+
+    Raises:
+        DecisionLogError: it holds something that JSON cannot express.
+    """
+    try:
+        return encode_json(event)
+    except (TypeError, ValueError, RecursionError) as exc:
+        msg = f"decision {event['decision_id']} is not JSON: {type(exc).__name__}"
+        raise DecisionLogError(msg) from exc
+
+
+def format_timestamp(timestamp_ns: int) -> str:
+    """Return UTC in Go's RFC3339Nano: nine decimals with trailing zeros cut, none when all are.
+
+    Args:
+        timestamp_ns: nanoseconds since the epoch.
+    """
+    seconds, fraction = divmod(timestamp_ns, _NS_PER_SECOND)
+    text = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
+    return f"{text}.{fraction:09d}".rstrip("0") + "Z" if fraction else text + "Z"
