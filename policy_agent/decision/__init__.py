@@ -1,0 +1,1 @@
+"""Input and policy in, `Decision` out."""

@@ -1,0 +1,206 @@
+"""Read a request the way OPA reads it: path, parameters, body, input.
+
+Pure. The rules and their oddities are those of OPA v1.22 v1/server/server.go, verified against the
+program.
+"""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import parse_qs, unquote
+
+from policy_agent.codec import decode_json, decode_json_prefix, decode_yaml, encode_json
+from policy_agent.config import Server
+from policy_agent.errors import DataPathError, DocumentError, RequestError
+from policy_agent.model import UNDEFINED, DataPath
+
+_INTEGER = re.compile(r"[+-]?[0-9]+\Z")
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+_MAX_INT64 = (1 << 63) - 1
+_INFLATE_STEP_BYTES = 1 << 20
+_GZIP_HEADER_BYTES = 10
+_UNIT_STEP = 1024
+
+Parameters = Mapping[str, list[str]]
+
+
+def parse_parameters(query_string: bytes) -> Parameters:
+    """Return name -> values, blank ones included."""
+    if not query_string:
+        return {}
+    return parse_qs(query_string.decode("latin-1"), keep_blank_values=True)
+
+
+def flag(parameters: Parameters, name: str) -> bool:
+    """Tell whether a boolean parameter is on: `?name`, or any value that says `true`."""
+    values = parameters.get(name)
+    if not values:
+        return False
+    return values == [""] or any(value.lower() == "true" for value in values)
+
+
+def reference(segments: DataPath) -> str:
+    """Return a data path as Rego writes it: `data.orders.lines[0]["a/b"]`."""
+    parts = ["data"]
+    for segment in segments:
+        if isinstance(segment, int):
+            parts.append(f"[{segment}]")
+        elif _NAME.match(segment):
+            parts.append(f".{segment}")
+        else:
+            parts.append(f"[{encode_json(segment).decode()}]")
+    return "".join(parts)
+
+
+def parse_data_path(path: str) -> DataPath:
+    """Split a data path on `/`, unescape each segment, and read integers as array indexes.
+
+    Raises:
+        DataPathError: a segment holds a quotation mark, which no reference can.
+    """
+    if not path:
+        return ()
+    return tuple(_segment(unquote(part)) for part in path.split("/"))
+
+
+def _segment(text: str) -> str | int:
+    if '"' in text:
+        msg = f"invalid_parameter: invalid path: invalid ref term '{text}'"
+        raise DataPathError(msg)
+    if _INTEGER.match(text) and -_MAX_INT64 <= (number := int(text)) <= _MAX_INT64:
+        return number
+    return text
+
+
+def inflate(body: bytes, content_encoding: str, limits: Server) -> bytes:
+    """Undo gzip where the request says so; other encodings are ignored, as OPA ignores them.
+
+    Raises:
+        RequestError: not gzip, or larger than the limit once inflated.
+    """
+    if "gzip" not in content_encoding:
+        return body
+    limit = limits.max_gzip_bytes
+    out = bytearray()
+    rest = body
+    try:
+        while rest:
+            inflater = zlib.decompressobj(wbits=31)
+            while rest and not inflater.eof:
+                out += inflater.decompress(rest, _INFLATE_STEP_BYTES)
+                rest = inflater.unconsumed_tail
+                if len(out) > limit:
+                    msg = (
+                        "request body too large: decompressed size exceeds limit of "
+                        f"{limit} bytes (server.decoding.gzip.max_length)"
+                    )
+                    raise RequestError(msg)
+            if not inflater.eof:
+                msg = "could not decompress the body: unexpected EOF"
+                raise RequestError(msg)
+            rest = inflater.unused_data
+    except zlib.error as exc:
+        reason = "gzip: invalid header" if len(rest) >= _GZIP_HEADER_BYTES else "unexpected EOF"
+        msg = f"could not decompress the body: {reason}"
+        raise RequestError(msg) from exc
+    return bytes(out)
+
+
+def too_large(limit: int, announced: int | None = None) -> RequestError:
+    """Return OPA's error for a body over `server.decoding.max_length`.
+
+    Args:
+        announced: the request's Content-Length, None when it has none.
+    """
+    size = "" if announced is None else f"{_rounded(announced)} "
+    return RequestError(
+        f"request body too large: {size}exceeds limit of {limit} bytes (server.decoding.max_length)"
+    )
+
+
+def _rounded(size: float) -> str:
+    if size < _UNIT_STEP:
+        return f"{size} bytes"
+    for unit in ("KiB", "MiB", "GiB"):
+        size /= _UNIT_STEP
+        if size < _UNIT_STEP or unit == "GiB":
+            break
+    return f"{size:.1f}".removesuffix(".0") + f" {unit}"
+
+
+def input_of_v1_body(body: bytes, content_type: str) -> tuple[Any, dict[str, Any]]:
+    """Return the input of a v1 data request and the other top-level keys, its metadata.
+
+    A missing body, `null`, `{}` and `{"input": null}` all mean that there is no input; key case
+    does not matter and what follows the first JSON value is ignored.
+
+    Raises:
+        RequestError: the body is neither an object nor null.
+    """
+    try:
+        request = _body(body, content_type)
+    except DocumentError as exc:
+        msg = f"body contains malformed input document: {exc}"
+        raise RequestError(msg) from exc
+    if request is UNDEFINED or request is None:
+        return UNDEFINED, {}
+    if not isinstance(request, dict):
+        msg = f"body contains malformed input document: {_kind(request)} is not an object"
+        raise RequestError(msg)
+    value = UNDEFINED
+    metadata = {}
+    for key, item in request.items():
+        if key == "input" or key.lower() == "input":
+            value = UNDEFINED if item is None else item
+        else:
+            metadata[key] = item
+    return value, metadata
+
+
+def input_of_v0_body(body: bytes, content_type: str) -> Any:
+    """Return the input of a v0 data request: the body itself, `null` when there is none.
+
+    Raises:
+        RequestError: the body is not JSON (or YAML, where the content type says so).
+    """
+    try:
+        value = _body(body, content_type)
+    except DocumentError as exc:
+        prefix = "unexpected parse error for input: body contains malformed input document"
+        msg = f"{prefix}: {exc}"
+        raise RequestError(msg) from exc
+    return None if value is UNDEFINED else value
+
+
+def input_of_parameter(parameters: Parameters) -> Any:
+    """Return the `input` parameter of a GET, UNDEFINED without one; the last value counts.
+
+    Raises:
+        RequestError: its text is not JSON.
+    """
+    if "input" not in parameters:
+        return UNDEFINED
+    try:
+        return decode_json(parameters["input"][-1].encode("utf-8", "surrogateescape"))
+    except DocumentError as exc:
+        msg = f"parameter contains malformed input document: {exc}"
+        raise RequestError(msg) from exc
+
+
+def _body(body: bytes, content_type: str) -> Any:
+    if not body.strip():
+        return UNDEFINED
+    if "yaml" in content_type:
+        return decode_yaml(body)
+    return decode_json_prefix(body)
+
+
+def _kind(value: Any) -> str:
+    if isinstance(value, bool):
+        return "boolean"
+    if isinstance(value, list):
+        return "array"
+    return "string" if isinstance(value, str) else "number"

@@ -1,0 +1,210 @@
+"""Write answers the way OPA writes them; the only place that maps errors to HTTP.
+
+Pure. Errors are indented JSON, results are compact and in OPA's key order (v1/server/types).
+"""
+
+from __future__ import annotations
+
+import html
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from policy_agent import __version__
+from policy_agent.codec import encode_json, indent_json
+from policy_agent.config import Server
+from policy_agent.decision.decisions import EVALUATION_MESSAGE, NO_POLICY_CODE
+from policy_agent.errors import (
+    DataPathError,
+    DecisionLogError,
+    PolicyAgentError,
+    RequestError,
+)
+from policy_agent.model import UNDEFINED, Decision, JsonObject
+
+Headers = tuple[tuple[bytes, bytes], ...]
+
+_JSON: Headers = ((b"content-type", b"application/json"),)
+_HTML: Headers = ((b"content-type", b"text/html; charset=utf-8"),)
+_PLAIN: Headers = (
+    (b"content-type", b"text/plain; charset=utf-8"),
+    (b"x-content-type-options", b"nosniff"),
+)
+_VARY: Headers = ((b"vary", b"Accept-Encoding"),)
+
+_STATUS_OF_ERROR: Mapping[type[PolicyAgentError], int] = {
+    DataPathError: 500,
+    RequestError: 400,
+    DecisionLogError: 500,
+}
+_MISSING_INPUT = {
+    "code": "api_usage_warning",
+    "message": "'input' key missing from the request",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One HTTP response before its length and encoding are known."""
+
+    status: int
+    body: bytes = b""
+    headers: Headers = ()
+
+
+@dataclass(frozen=True, slots=True)
+class V1Options:
+    """What a v1 data request asks to see beside the result."""
+
+    show_id: bool = True
+    pretty: bool = False
+    metrics: bool = False
+    provenance: bool = False
+    warn_missing_input: bool = False
+
+
+def v1_answer(decision: Decision, options: V1Options) -> Answer:
+    """Return the answer of `/v1/data`: 200 with or without `result`, 500 for a failed evaluation.
+
+    Without an active policy the result is undefined and `warning` says why.
+    """
+    if decision.error is not None and decision.error["code"] != NO_POLICY_CODE:
+        return evaluation_failed(decision.error)
+    parts: list[bytes] = []
+    if options.show_id:
+        parts.append(b'"decision_id":' + encode_json(decision.decision_id))
+    if options.provenance:
+        parts.append(b'"provenance":' + encode_json(_provenance(decision)))
+    if options.metrics:
+        parts.append(b'"metrics":' + encode_json(decision.metrics))
+    if decision.result is not UNDEFINED:
+        parts.append(b'"result":' + encode_json(decision.result))
+    if decision.error is not None:
+        parts.append(b'"warning":' + encode_json(decision.error))
+    elif options.warn_missing_input:
+        parts.append(b'"warning":' + encode_json(_MISSING_INPUT))
+    body = b"{" + b",".join(parts) + b"}"
+    return Answer(200, _finish(body, pretty=options.pretty), _JSON)
+
+
+def v0_answer(decision: Decision, reference: str, *, has_rules: bool, pretty: bool) -> Answer:
+    """Return the answer of `/v0/data` and `POST /`: the bare value, 404 when it is undefined.
+
+    Args:
+        reference: the path as Rego writes it.
+        has_rules: whether any rule exists under the path; OPA words the 404 by it.
+    """
+    if decision.error is not None and decision.error["code"] != NO_POLICY_CODE:
+        return evaluation_failed(decision.error)
+    if decision.result is UNDEFINED:
+        if decision.error is not None:
+            return error_answer(404, "undefined_document", decision.error["message"])
+        kind = "undefined" if has_rules else "missing"
+        return error_answer(404, "undefined_document", f"document {kind}: {reference}")
+    return Answer(200, _finish(encode_json(decision.result), pretty=pretty), _JSON)
+
+
+def evaluation_failed(error: JsonObject) -> Answer:
+    """Return OPA's 500 for a query that could not be evaluated."""
+    return error_answer(500, "internal_error", EVALUATION_MESSAGE, errors=[error])
+
+
+def answer_of_error(error: PolicyAgentError) -> Answer:
+    """Return the HTTP form of one of our errors; an unmapped class is an internal error."""
+    for base in type(error).__mro__:
+        if base in _STATUS_OF_ERROR:
+            return error_answer(_STATUS_OF_ERROR[base], error.code, str(error))
+    return error_answer(500, PolicyAgentError.code, str(error))
+
+
+def error_answer(
+    status: int, code: str, message: str, *, errors: list[JsonObject] | None = None
+) -> Answer:
+    """Return OPA's error object, indented as OPA prints it."""
+    head = b'{"code":' + encode_json(code) + b',"message":' + encode_json(message)
+    tail = b',"errors":' + encode_json(errors) + b"}" if errors else b"}"
+    return Answer(status, _finish(head + tail, pretty=True), _JSON)
+
+
+def write_refused(path: str, owner: str | None, *, owns_all: bool = False) -> Answer:
+    """Return OPA's refusal of a write below a path that a bundle owns; here that is every path.
+
+    Args:
+        owner: the bundle that owns the path, None when none does.
+        owns_all: whether the owner's root is the whole document.
+    """
+    if not path:
+        message = "can't write to document root with bundle roots configured"
+    elif owner is not None and owns_all:
+        message = f'all paths owned by bundle "{owner}"'
+    elif owner is not None:
+        message = f'path {path} is owned by bundle "{owner}"'
+    else:
+        message = f"path {path} cannot be written: policies and data come from bundles only"
+    return error_answer(400, "invalid_parameter", message)
+
+
+def health(failure: str) -> Answer:
+    """Return OPA's health answer: 200 and `{}`, or 500 with the reason."""
+    if not failure:
+        return Answer(200, b"{}\n", _JSON)
+    return Answer(500, _finish(encode_json({"error": failure}), pretty=False), _JSON)
+
+
+def result(value: JsonObject, *, pretty: bool) -> Answer:
+    """Return `{"result": value}`."""
+    return Answer(200, _finish(encode_json({"result": value}), pretty=pretty), _JSON)
+
+
+def not_found() -> Answer:
+    """Return Go's plain 404."""
+    return Answer(404, b"404 page not found\n", _PLAIN)
+
+
+def method_not_allowed(allow: bytes = b"") -> Answer:
+    """Return 405: empty on OPA's own routes, Go's plain text where `allow` is given."""
+    if not allow:
+        return Answer(405)
+    return Answer(405, b"Method Not Allowed\n", ((b"allow", allow), *_PLAIN))
+
+
+def redirect(status: int, location: str, *, with_body: bool) -> Answer:
+    """Return Go's redirect; a GET is told in a line of HTML, too."""
+    where = (b"location", location.encode("latin-1"))
+    if not with_body:
+        return Answer(status, headers=(where,))
+    text = {301: "Moved Permanently", 307: "Temporary Redirect"}[status]
+    body = f'<a href="{html.escape(location)}">{text}</a>.\n\n'
+    return Answer(status, body.encode(), (where, *_HTML))
+
+
+def compress(answer: Answer, accept_encoding: str, limits: Server) -> Answer:
+    """Gzip an answer for a client that accepts it, from the configured length on."""
+    headers = answer.headers + _VARY
+    if len(answer.body) < limits.gzip_min_length or not _accepts_gzip(accept_encoding):
+        return Answer(answer.status, answer.body, headers)
+    packer = zlib.compressobj(limits.gzip_level, wbits=31)
+    body = packer.compress(answer.body) + packer.flush()
+    return Answer(answer.status, body, (*headers, (b"content-encoding", b"gzip")))
+
+
+def _accepts_gzip(accept_encoding: str) -> bool:
+    for choice in accept_encoding.split(","):
+        coding, _, weight = choice.strip().partition(";")
+        if coding.strip().lower() == "gzip":
+            return weight.replace(" ", "") not in ("q=0", "q=0.0", "q=0.00", "q=0.000")
+    return False
+
+
+def _provenance(decision: Decision) -> JsonObject:
+    return {
+        "version": __version__,
+        "build_commit": "",
+        "build_timestamp": "",
+        "build_hostname": "",
+        "bundles": {name: {"revision": rev} for name, rev in decision.revisions.items()},
+    }
+
+
+def _finish(body: bytes, *, pretty: bool) -> bytes:
+    return (indent_json(body) if pretty else body) + b"\n"
