@@ -1,0 +1,1 @@
+"""When things happen under Lambda: register, next event, runtimeDone, SHUTDOWN. Never what."""
