@@ -1,0 +1,174 @@
+"""The composition root: builds the parts and hands each what it needs of the others.
+
+`extension` drives an agent by Lambda's events, `sidecar` by a clock; both see the same parts.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from pathlib import Path
+
+from policy_agent.bundle.manager import BundleManager
+from policy_agent.config import Config
+from policy_agent.decision.decisions import Decisions
+from policy_agent.decision_log.ids import new_decision_id
+from policy_agent.decision_log.log import DecisionLog
+from policy_agent.errors import TransportError
+from policy_agent.model import Decision, Evaluator, JsonObject, Snapshot
+from policy_agent.rego import Policy
+from policy_agent.server.app import App
+from policy_agent.status import State
+from policy_agent.status_report import StatusReporter
+
+log = logging.getLogger(__name__)
+
+
+class Agent:
+    """All parts of one agent."""
+
+    def __init__(self, config: Config, *, problem: str = "") -> None:
+        """Build the parts; nothing is fetched yet.
+
+        Args:
+            problem: why `config` is not what the user asked for, "" when it is.
+
+        Raises:
+            DecisionLogError: the spool's directory cannot be used.
+        """
+        for warning in config.warnings:
+            log.warning("%s", warning)
+        self.config = config
+        self._problem = problem
+        directory = Path(config.persistence_directory)
+        self.bundles = BundleManager(
+            config.bundles,
+            keys=config.keys,
+            persistence_directory=directory,
+            compile_policy=Policy.from_modules,
+            activate=self._activate,
+        )
+        self.decision_log: DecisionLog | None = None
+        if config.decision_logs is not None:
+            self.decision_log = DecisionLog(config.decision_logs, config.labels, directory)
+        self._reporter = StatusReporter(config.status) if config.status is not None else None
+        self.decisions = Decisions(self._record, new_decision_id)
+        self.app = App(
+            self.decisions,
+            self,
+            limits=config.server,
+            default_decision=config.default_decision,
+            show_decision_ids=self.decision_log is not None,
+        )
+
+    async def start(self, timeout_seconds: float) -> None:
+        """Load every bundle that can be had in time; what is missing is told by each decision."""
+        await self.bundles.start(timeout_seconds)
+        self._explain()
+
+    async def refresh(self, timeout_seconds: float) -> None:
+        """Fetch the bundles that are due and switch to them."""
+        await self.bundles.refresh(timeout_seconds)
+        self._explain()
+
+    @property
+    def has_backlog(self) -> bool:
+        """Whether there is something to ship: decisions, or news in the status."""
+        if self.decision_log is not None and self.decision_log.has_backlog:
+            return True
+        status = self.status()
+        return self._reporter is not None and status is not None and self._reporter.is_due(status)
+
+    async def flush(self, budget_seconds: float, *, force: bool = False) -> None:
+        """Ship what the decision log holds, then the status if it has changed.
+
+        Args:
+            budget_seconds: for both together.
+            force: try even a receiver that has just failed.
+        """
+        deadline = time.monotonic() + budget_seconds
+        if self.decision_log is not None:
+            report = await self.decision_log.flush(budget_seconds, force=force)
+            if report.error:
+                log.error("%s", report.error)
+        status = self.status()
+        remaining_seconds = deadline - time.monotonic()
+        if self._reporter is None or status is None or remaining_seconds <= 0:
+            return
+        if self._reporter.is_due(status):
+            try:
+                await self._reporter.report(status, remaining_seconds)
+            except TransportError as exc:
+                log.error("status: %s", exc)
+
+    def close(self) -> None:
+        """Release the policy engine and the spool, which stays on disk."""
+        if self.decisions.snapshot is not None:
+            self.decisions.snapshot.policy.close()
+        if self.decision_log is not None:
+            self.decision_log.close()
+
+    @property
+    def init_failure(self) -> str:
+        """Why no policy is active after `start`, "" when one is."""
+        return "" if self.decisions.snapshot is not None else self.decisions.unavailable
+
+    def health_failure(self, *, bundles: bool, plugins: bool, excluded: list[str]) -> str:
+        """Return why the agent is not healthy in OPA's words, "" when it is."""
+        waiting = sorted(
+            name
+            for name, status in self.bundles.statuses.items()
+            if status.state is State.NOT_READY
+        )
+        if self._problem:
+            return self._problem
+        if bundles and waiting:
+            return f"one or more bundles are not activated: {', '.join(waiting)}"
+        states = self._plugin_states()
+        if plugins and any(
+            state is not State.OK for name, state in states.items() if name not in excluded
+        ):
+            return "one or more plugins are not up"
+        return ""
+
+    def status(self) -> JsonObject | None:
+        """Return OPA's status payload, None when no status is configured."""
+        if self.config.status is None:
+            return None
+        body: JsonObject = {
+            "labels": dict(self.config.labels),
+            "bundles": {name: status.to_json() for name, status in self.bundles.statuses.items()},
+            "plugins": {
+                name: {"state": str(state)} for name, state in self._plugin_states().items()
+            },
+        }
+        if self.decision_log is not None:
+            body["decision_logs"] = self.decision_log.status.to_json()
+        return body
+
+    def _plugin_states(self) -> dict[str, State]:
+        states = {}
+        if self.bundles.statuses:
+            ready = all(s.state is State.OK for s in self.bundles.statuses.values())
+            states["bundle"] = State.OK if ready else State.NOT_READY
+        if self.decision_log is not None:
+            states["decision_logs"] = State.OK
+        if self.config.status is not None:
+            states["status"] = State.OK
+        return states
+
+    def _activate(self, snapshot: Snapshot) -> None:
+        self.decisions.snapshot = snapshot
+
+    def _record(self, decision: Decision, policy: Evaluator | None) -> None:
+        if self.decision_log is not None:
+            self.decision_log.record(decision, policy)
+
+    def _explain(self) -> None:
+        failures = [
+            f"bundle {name}: {status.message or 'not loaded yet'}"
+            for name, status in self.bundles.statuses.items()
+            if status.state is State.NOT_READY
+        ]
+        reasons = [self._problem] if self._problem else failures or ["no bundles are configured"]
+        self.decisions.unavailable = "no policy is active: " + "; ".join(reasons)

@@ -1,0 +1,64 @@
+"""The `policy-agent` command: a table of subcommands, each imported only when it is called.
+
+A command module has `configure(parser)`, which declares its arguments, and `main(arguments)`, which
+returns the exit status. Only here does an error end the process.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+
+from policy_agent import __version__
+from policy_agent.errors import PolicyAgentError
+
+COMMANDS: dict[str, tuple[str, str]] = {
+    "run": ("policy_agent.run_command", "run the agent as a sidecar or a Lambda extension"),
+    "local": (
+        "policy_agent.emulator.command",
+        "run a function with the agent under a local Lambda",
+    ),
+    "demo": ("policy_agent.demo.command", "show the whole story on this machine"),
+    "build": ("policy_agent.publisher.build_command", "build a bundle from a directory"),
+    "test": ("policy_agent.publisher.test_command", "run the Rego tests of a directory"),
+    "serve-bundles": ("policy_agent.publisher.serve_command", "serve bundles over HTTP"),
+    "audit serve": ("policy_agent.auditor.serve_command", "receive decision logs and store them"),
+    "audit query": ("policy_agent.auditor.query_command", "ask the store who was decided what"),
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one subcommand and return its exit status; 1 with a sentence on stderr for errors."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    name = " ".join(words[:2]) if words[:1] == ["audit"] else " ".join(words[:1])
+    if name not in COMMANDS:
+        return _overview(words)
+    module_name, help_text = COMMANDS[name]
+    module = importlib.import_module(module_name)
+    parser = argparse.ArgumentParser(prog=f"policy-agent {name}", description=help_text)
+    module.configure(parser)
+    arguments = parser.parse_args(words[len(name.split()) :])
+    try:
+        return int(module.main(arguments))
+    except PolicyAgentError as exc:
+        print(f"policy-agent {name}: error: {exc}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def _overview(words: list[str]) -> int:
+    if words[:1] == ["--version"]:
+        print(f"policy-agent {__version__}")
+        return 0
+    wants_help = not words or words[0] in ("-h", "--help", "audit")
+    out = sys.stdout if wants_help else sys.stderr
+    if not wants_help:
+        print(f"policy-agent: no such command: {words[0]}\n", file=out)
+    print("usage: policy-agent COMMAND [options]\n\ncommands:", file=out)
+    for name, (_, help_text) in COMMANDS.items():
+        print(f"  {name:14} {help_text}", file=out)
+    print("\n`policy-agent COMMAND --help` explains one command.", file=out)
+    return 0 if wants_help else 2
