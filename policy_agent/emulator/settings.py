@@ -1,0 +1,59 @@
+"""What one local Lambda is made of. Pure."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+TelemetryMode = Literal["deliver", "refuse"]
+
+ACCOUNT_ID = "123456789012"
+FUNCTION_VERSION = "$LATEST"
+
+
+@dataclass(frozen=True, slots=True)
+class LambdaSettings:
+    """A function, its layer and its limits.
+
+    Attributes:
+        function_dir: stands for `/var/task`.
+        handler: `module.function`, as in Lambda's configuration.
+        layer_dir: an unpacked layer, stands for `/opt`; None for a function without extensions.
+        environment: the function's variables; credentials and region given here replace the
+            made-up ones, the names that Lambda reserves cannot be replaced.
+        timeout_seconds: for runtime and extensions together, as on Lambda.
+        freeze: stop all processes (SIGSTOP) between invocations.
+        telemetry: `refuse` answers 202 Telemetry.NotSupported, as AWS's own emulator does.
+        python: the interpreter that runs the function; awslambdaric must be installed for it.
+        init_limit_seconds: Lambda's 10 s for on-demand functions.
+        api_host: not 127.0.0.1, so that a client with that address built in fails here as it
+            would on Lambda, where the API is at 169.254.100.1 with newer runtimes.
+    """
+
+    function_dir: Path
+    handler: str
+    layer_dir: Path | None = None
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    timeout_seconds: float = 3.0
+    memory_mb: int = 512
+    freeze: bool = True
+    telemetry: TelemetryMode = "deliver"
+    python: str = sys.executable
+    init_limit_seconds: float = 10.0
+    function_name: str = "function"
+    region: str = "us-east-1"
+    api_host: str = "127.0.0.2"
+
+    @property
+    def function_arn(self) -> str:
+        """Return the ARN that events and the runtime are told."""
+        return f"arn:aws:lambda:{self.region}:{ACCOUNT_ID}:function:{self.function_name}"
+
+    @property
+    def python_path(self) -> tuple[Path, ...]:
+        """Return where the function's modules are looked for, in Lambda's order."""
+        layer = (self.layer_dir / "python",) if self.layer_dir is not None else ()
+        return (self.function_dir, *layer)
