@@ -1,0 +1,71 @@
+"""`policy-agent test`: run a directory's Rego tests, with the flags and output of `opa test`."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from pathlib import Path
+from typing import Final
+
+from policy_agent.bundle.directory import read_directory
+from policy_agent.errors import ConfigError
+from policy_agent.publisher import test_report
+from policy_agent.publisher.rego_tests import find_tests
+from policy_agent.publisher.test_run import run_tests
+from policy_agent.rego import Policy
+
+_DURATION: Final = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m)?", re.ASCII)
+_UNIT_SECONDS: Final = {"ms": 0.001, "s": 1, "m": 60, None: 1}
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("directory", type=Path, help="a bundle's source directory")
+    parser.add_argument("-b", "--bundle", action="store_true", help="implied; as in opa test")
+    parser.add_argument("-v", "--verbose", action="store_true", help="show the tests that pass too")
+    parser.add_argument("-r", "--run", default="", metavar="REGEX", help="only tests of this name")
+    parser.add_argument("-f", "--format", choices=["pretty", "json"], default="pretty")
+    parser.add_argument(
+        "--timeout",
+        type=_seconds,
+        default=5.0,
+        metavar="SECONDS",
+        help="of one test; also 500ms, 5s, 1m (default 5s)",
+    )
+    parser.add_argument(
+        "-z",
+        "--exit-zero-on-skipped",
+        action="store_true",
+        help="do not count todo_test_ rules as not passed",
+    )
+
+
+def main(arguments: argparse.Namespace) -> int:
+    """Return 0 when all tests pass, 2 when one does not.
+
+    Raises:
+        BundleError: the directory is not a bundle.
+        ConfigError: an argument makes no sense.
+        PolicyError: the policies or tests cannot be compiled.
+    """
+    try:
+        re.compile(arguments.run)
+    except re.error as exc:
+        raise ConfigError([f"--run: not a regular expression: {exc}"]) from exc
+    bundle = read_directory(arguments.directory.name, arguments.directory)
+    modules = {str(arguments.directory / path): source for path, source in bundle.modules.items()}
+    with Policy.from_modules(modules, bundle.data, deadline_seconds=arguments.timeout) as policy:
+        results = run_tests(policy, find_tests(modules, name_pattern=arguments.run))
+    if arguments.format == "json":
+        sys.stdout.write(test_report.as_json(results))
+    else:
+        sys.stdout.write(test_report.pretty(results, verbose=arguments.verbose))
+    return test_report.exit_status(results, skipped_is_zero=arguments.exit_zero_on_skipped)
+
+
+def _seconds(text: str) -> float:
+    match = _DURATION.fullmatch(text)
+    if match is None or not float(match[1]):
+        raise argparse.ArgumentTypeError(f"not a positive duration: {text}")
+    return float(match[1]) * _UNIT_SECONDS[match[2]]
