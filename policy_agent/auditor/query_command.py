@@ -1,0 +1,72 @@
+"""`policy-agent audit query`: ask the store who was decided what."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+from policy_agent.auditor.extra import require_audit_extra
+from policy_agent.errors import AuditError
+
+_RESULTS = ("allow", "deny", "error", "undefined", "other")
+_MOMENT = "RFC 3339 time, or how long ago: 15m, 24h, 7d"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument("--dir", type=Path, required=True, help="directory of `audit serve`")
+    parser.add_argument("--since", metavar="WHEN", help=f"not before this ({_MOMENT})")
+    parser.add_argument("--until", metavar="WHEN", help="before this")
+    parser.add_argument("--function", help="label `function`, `function_name` or `app`")
+    parser.add_argument("--subject", help="who asked, such as input.identity.sub or input.user")
+    parser.add_argument("--path", help="policy path: orders/authz/allow")
+    parser.add_argument("--result", choices=_RESULTS, help="what it came to")
+    parser.add_argument("--revision", help="bundle revision: r1, or orders=r1 for one bundle")
+    parser.add_argument("--decision-id", help="one decision")
+    parser.add_argument(
+        "--limit", type=int, default=100, help="at most so many, newest first (default %(default)s)"
+    )
+    parser.add_argument(
+        "--format", choices=("table", "json", "csv"), default="table", help="default %(default)s"
+    )
+    parser.add_argument("--count", action="store_true", help="print only how many there are")
+
+
+def main(arguments: argparse.Namespace) -> int:
+    """Print the decisions that meet all filters.
+
+    Raises:
+        AuditError: there is no store, or an argument makes no sense.
+    """
+    require_audit_extra()
+    from policy_agent.auditor.collector import SPOOL
+    from policy_agent.auditor.filters import Filters, parse_moment
+    from policy_agent.auditor.render import FORMATS
+    from policy_agent.auditor.row import ResultKind
+    from policy_agent.auditor.spool import list_spool
+    from policy_agent.auditor.store import AuditStore
+
+    if arguments.limit < 1:
+        raise AuditError("--limit must be at least 1")
+    now = datetime.now(UTC)
+    filters = Filters(
+        since=parse_moment(arguments.since, now) if arguments.since else None,
+        until=parse_moment(arguments.until, now) if arguments.until else None,
+        function=arguments.function,
+        subject=arguments.subject,
+        path=arguments.path.lstrip("/") if arguments.path else None,
+        result=ResultKind(arguments.result) if arguments.result else None,
+        revision=arguments.revision,
+        decision_id=arguments.decision_id,
+    )
+    with AuditStore(arguments.dir) as store:
+        if arguments.count:
+            print(store.count(filters))
+        else:
+            rows = store.query(filters, limit=arguments.limit)
+            print(FORMATS[arguments.format](rows), end="")
+    if pending := len(list_spool(arguments.dir / SPOOL)):
+        print(f"warning: {pending} received bodies are not yet in the store", file=sys.stderr)
+    return 0
