@@ -1,0 +1,23 @@
+"""The function under test: asks once per path in its event and returns what it was told."""
+
+from policy_agent.client import AgentUnavailableError, decide
+
+
+def handle(event, context):
+    if event.get("crash"):
+        raise RuntimeError("the function failed")
+    answers = []
+    for path in event["paths"]:
+        try:
+            decision = decide(path, event.get("input", {}))
+        except AgentUnavailableError as exc:
+            answers.append({"allow": False, "reasons": [f"unavailable: {exc}"], "id": ""})
+        else:
+            answers.append(
+                {
+                    "allow": decision.allow,
+                    "reasons": list(decision.reasons),
+                    "id": decision.decision_id,
+                }
+            )
+    return answers

@@ -1,0 +1,250 @@
+"""The agent from the unzipped layer under the local Lambda, driven by AWS's runtime client."""
+
+import asyncio
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests.support import make_bundle
+
+pytestmark = pytest.mark.e2e
+
+ALLOW_ALL = {"app.rego": "package app\n\nallow if input.user\n"}
+DENY_ALL = {"app.rego": "package app\n\nallow := false\n"}
+ASK = {"paths": ["app/allow"], "input": {"user": "u"}}
+
+
+async def ask(env, event=ASK):
+    invocation = await env.invoke(event)
+    await invocation.completed()
+    assert invocation.function_error is None, invocation.response
+    return invocation.response
+
+
+def segments(tmp_path):
+    return list((tmp_path / "state" / "decision-logs").glob("*.log"))
+
+
+def test_the_runtime_starts_after_register_and_decides_before_its_first_answer(local_lambda, plane):
+    plane.bundles["main"] = make_bundle(ALLOW_ALL, revision="r1")
+
+    async def scenario():
+        async with local_lambda() as env:
+            [answer] = await ask(env)
+            assert answer["allow"]
+            [registered] = env.events.of("register", "policy-agent")
+            [spawned] = env.events.of("spawn", "runtime")
+            assert registered.at_ns < spawned.at_ns
+            report = await env.shutdown()
+            assert report.extensions["policy-agent"].by_itself
+            assert report.extensions["policy-agent"].exit_code == 0
+        assert plane.ids == [answer["id"]]
+        [event] = plane.events
+        assert event["labels"]["function"] == "function"
+        assert event["bundles"] == {"main": {"revision": "r1"}}
+        assert (event["path"], event["input"], event["result"]) == (
+            "app/allow",
+            {"user": "u"},
+            True,
+        )
+
+    asyncio.run(scenario())
+
+
+def test_decisions_are_shipped_after_the_response_and_before_the_freeze(local_lambda, plane):
+    plane.bundles["main"] = make_bundle(ALLOW_ALL, revision="r1")
+
+    async def scenario():
+        async with local_lambda() as env:
+            for count in (1, 2, 3):
+                await ask(env)
+                assert len(plane.events) == count
+
+    asyncio.run(scenario())
+
+
+def test_a_new_revision_is_fetched_beside_an_invocation_and_decides_the_next(local_lambda, plane):
+    plane.bundles["main"] = make_bundle(ALLOW_ALL, revision="r1")
+
+    async def scenario():
+        async with local_lambda() as env:
+            assert (await ask(env))[0]["allow"]
+            plane.bundles["main"] = make_bundle(DENY_ALL, revision="r2")
+            await ask(env)
+            assert not (await ask(env))[0]["allow"]
+            assert len(env.inits) == 1
+        assert plane.events[-1]["bundles"] == {"main": {"revision": "r2"}}
+        assert plane.etags[0] is None
+        assert plane.etags[1] is not None
+
+    asyncio.run(scenario())
+
+
+def test_a_bad_revision_leaves_the_old_one_deciding(local_lambda, plane):
+    plane.bundles["main"] = make_bundle(ALLOW_ALL, revision="r1")
+
+    async def scenario():
+        async with local_lambda() as env:
+            await ask(env)
+            for bad in ({"app.rego": "package app\n\nallow if {"}, {"data.json": "{"}):
+                plane.bundles["main"] = make_bundle(bad, revision="r2")
+                await ask(env)
+                assert (await ask(env))[0]["allow"]
+        assert {event["bundles"]["main"]["revision"] for event in plane.events} == {"r1"}
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("config", "reason"),
+    [
+        pytest.param({"services": {"plane": {"url": "ftp://x"}}}, "services.plane.url: must be",
+                     id="bad configuration"),
+        pytest.param({"bundles": {"other": {}}}, "bundle other: server replied with Not Found",
+                     id="no such bundle"),
+        pytest.param({"bundles": {"b": {"resource": "file:///nope.tar.gz"}}}, "bundle b: ",
+                     id="no such file"),
+    ],
+)  # fmt: skip
+def test_without_a_policy_the_function_runs_and_is_denied_with_the_reason(
+    local_lambda, config, reason
+):
+    async def scenario():
+        async with local_lambda(config=config) as env:
+            for _ in range(2):
+                [answer] = await ask(env)
+                assert not answer["allow"]
+                assert reason in answer["reasons"][0]
+            assert len(env.inits) == 1
+
+    asyncio.run(scenario())
+
+
+def test_a_bundle_server_that_comes_late_is_found(local_lambda, plane):
+    async def scenario():
+        async with local_lambda() as env:
+            assert not (await ask(env))[0]["allow"]
+            plane.bundles["main"] = make_bundle(ALLOW_ALL, revision="r1")
+            await ask(env)
+            assert (await ask(env))[0]["allow"]
+
+    asyncio.run(scenario())
+
+
+def test_init_failure_can_be_asked_to_fail_the_function(local_lambda):
+    async def scenario():
+        async with local_lambda(config={"on_init_failure": "fail"}) as env:
+            report = await env.init()
+            assert report.failure is not None
+            assert report.failure.error_type == "Extension.InitError"
+
+    asyncio.run(scenario())
+
+
+def test_a_killed_agents_decisions_are_shipped_once_by_its_successor(local_lambda, plane, tmp_path):
+    plane.bundles["main"] = make_bundle(ALLOW_ALL, revision="r1")
+    plane.log_status = 500
+
+    async def scenario():
+        answered = []
+        async with local_lambda() as env:
+            for _ in range(3):
+                answers = await ask(env, {**ASK, "paths": ["app/allow"] * 5})
+                answered += [answer["id"] for answer in answers]
+            first_pid = env.processes["policy-agent"].pid
+            await env.kill_extension("policy-agent")
+            assert segments(tmp_path)
+            plane.bundles.clear()
+            plane.log_status = 200
+            crashed = await env.invoke(ASK)
+            await crashed.completed()
+            assert crashed.function_error
+            [answer] = await ask(env)
+            assert answer["allow"], "the last good bundle is still there"
+            answered.append(answer["id"])
+            assert env.processes["policy-agent"].pid != first_pid
+            await env.shutdown()
+        assert sorted(plane.ids) == sorted(answered)
+        assert len(set(answered)) == 16
+        assert not segments(tmp_path)
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("log_status", [500, 413, None], ids=["500", "413", "hangs"])
+def test_a_receiver_that_takes_nothing_costs_no_invocation_and_no_decision(
+    local_lambda, plane, tmp_path, log_status
+):
+    plane.bundles["main"] = make_bundle(ALLOW_ALL, revision="r1")
+    plane.log_status = log_status
+
+    async def scenario():
+        async with local_lambda() as env:
+            [answer] = await ask(env)
+            assert answer["allow"]
+            report = await env.shutdown()
+            assert report.extensions["policy-agent"].by_itself
+        kept = b"".join(
+            file.read_bytes() for file in (tmp_path / "state" / "decision-logs").iterdir()
+        )
+        assert answer["id"].encode() in kept
+
+    asyncio.run(scenario())
+
+
+def test_without_telemetry_decisions_are_shipped_at_the_next_event(local_lambda, plane):
+    plane.bundles["main"] = make_bundle(ALLOW_ALL, revision="r1")
+
+    async def scenario():
+        async with local_lambda(telemetry="refuse") as env:
+            answered = [(await ask(env))[0]["id"] for _ in range(3)]
+            await env.shutdown()
+        assert plane.ids == answered
+
+    asyncio.run(scenario())
+
+
+def test_a_runtime_that_dies_loses_no_decision(local_lambda, plane):
+    plane.bundles["main"] = make_bundle(ALLOW_ALL, revision="r1")
+
+    async def scenario():
+        async with local_lambda() as env:
+            answered = [(await ask(env))[0]["id"]]
+            os.kill(env.processes["runtime"].pid, signal.SIGKILL)
+            invocation = await env.invoke(ASK)
+            await invocation.completed()
+            assert invocation.function_error
+            answered.append((await ask(env))[0]["id"])
+            await env.shutdown()
+        assert sorted(plane.ids) == sorted(answered)
+
+    asyncio.run(scenario())
+
+
+def test_the_functions_proxy_does_not_come_between_agent_and_lambda(local_lambda, plane):
+    plane.bundles["main"] = make_bundle(ALLOW_ALL, revision="r1")
+    proxy = {"HTTP_PROXY": "http://127.0.0.1:1", "http_proxy": "http://127.0.0.1:1"}
+
+    async def scenario():
+        async with local_lambda(environment={**proxy, "NO_PROXY": "127.0.0.1"}) as env:
+            assert (await ask(env))[0]["allow"]
+            await env.shutdown()
+        assert len(plane.ids) == 1
+
+    asyncio.run(scenario())
+
+
+def test_state_stays_in_the_persistence_directory(local_lambda, plane, tmp_path):
+    plane.bundles["main"] = make_bundle(ALLOW_ALL, revision="r1")
+
+    async def scenario():
+        async with local_lambda() as env:
+            await ask(env)
+            await env.shutdown()
+
+    before = {path.name for path in Path("/tmp").glob("policy-agent*")}
+    asyncio.run(scenario())
+    assert {path.name for path in Path("/tmp").glob("policy-agent*")} == before
+    assert (tmp_path / "state" / "bundles").is_dir()
