@@ -1,0 +1,1 @@
+"""The agent and OPA side by side in one run; `python -m benchmarks` prints ratios."""
