@@ -1,0 +1,107 @@
+"""The import arrows of the layout, held by reading every module's imports."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+PACKAGE = Path(__file__).parent.parent / "policy_agent"
+FLOOR = {
+    "__init__", "codec", "config", "config_section", "config_source", "errors", "http_client",
+    "logs", "model", "number", "service", "status", "status_report",
+    "yaml_loader",
+}  # fmt: skip
+# Folder -> the folders it may import besides itself and the floor.
+ARROWS = {
+    "auditor": set(),
+    "bundle": set(),
+    "client": set(),
+    "decision": set(),
+    "decision_log": set(),
+    "demo": {"auditor", "client", "emulator", "publisher"},
+    "emulator": set(),
+    "lifecycle": set(),
+    "publisher": {"bundle", "rego"},
+    "rego": {"bundle"},
+    "server": {"decision"},
+}
+# The modules above the folders: they put the parts together.
+ROOTS = {"agent", "cli", "extension", "run_command", "sidecar"}
+
+
+def place_of(path: Path) -> str:
+    first = path.relative_to(PACKAGE).parts[0]
+    return first.removesuffix(".py")
+
+
+def imported_places(path: Path) -> set[str]:
+    places = set()
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        elif isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        else:
+            continue
+        for name in names:
+            package, _, rest = name.partition(".")
+            if package == "policy_agent":
+                places.add(rest.partition(".")[0])
+    return {place for place in places if (PACKAGE / place).is_dir() or place in ROOTS}
+
+
+def test_every_folder_has_its_arrows():
+    folders = {path.name for path in PACKAGE.iterdir() if (path / "__init__.py").exists()}
+    assert folders == set(ARROWS)
+    modules = {path.stem for path in PACKAGE.glob("*.py")}
+    assert modules == FLOOR | ROOTS
+
+
+def test_imports_only_go_down():
+    wrong = []
+    for path in PACKAGE.rglob("*.py"):
+        place = place_of(path)
+        if place in ROOTS:
+            continue
+        allowed = ARROWS.get(place, set()) | ({place} if place in ARROWS else set())
+        name = path.relative_to(PACKAGE)
+        wrong += [f"{name} imports {imported}" for imported in imported_places(path) - allowed]
+    # What register must not wait for is imported after it, by the same short program.
+    assert wrong == ["lifecycle/bootstrap.py imports extension"]
+
+
+def modules_after(code: str) -> set[str]:
+    script = f"import sys; {code}; print(*sys.modules)"
+    result = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=PACKAGE.parent,
+    )
+    return set(result.stdout.split())
+
+
+def test_the_agent_imports_nothing_that_init_does_not_need():
+    loaded = modules_after("import policy_agent.extension")
+    heavy = {"cryptography", "duckdb", "httpx", "jwt", "pyarrow", "pyiceberg", "regopy",
+             "starlette", "yaml"}  # fmt: skip
+    assert loaded & heavy == set()
+    assert not {name for name in loaded if name.startswith(
+        ("policy_agent.auditor", "policy_agent.emulator", "policy_agent.publisher"))}  # fmt: skip
+
+
+def test_registering_imports_next_to_nothing():
+    before = modules_after("pass")
+    loaded = modules_after("import policy_agent.lifecycle.bootstrap") - before
+    own = {"policy_agent", "policy_agent.lifecycle", "policy_agent.lifecycle.bootstrap"}
+    assert loaded - own <= {"_socket", "__future__"}
+
+
+def test_the_command_line_imports_a_folder_only_when_it_is_called():
+    loaded = modules_after("import policy_agent.cli")
+    assert {name for name in loaded if name.startswith("policy_agent.")} == {
+        "policy_agent.cli",
+        "policy_agent.errors",
+    }
