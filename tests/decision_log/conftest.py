@@ -90,7 +90,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", "0")
         self.end_headers()
 
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
+    def log_message(self, format: str, *args: Any) -> None:
         """Keep the test output clean."""
 
 
@@ -138,7 +138,7 @@ class TablePolicy:
         self.rules = frozenset(table) if rules is None else rules
         self.asked: list[tuple[Any, Any]] = []
 
-    def evaluate(self, path: Any, input: Any = UNDEFINED) -> Any:  # noqa: A002
+    def evaluate(self, path: Any, input: Any = UNDEFINED) -> Any:
         """Look the path up."""
         self.asked.append((path, input))
         value = self._table.get(path, UNDEFINED)
