@@ -56,6 +56,7 @@ class Agent:
         self.app = App(
             self.decisions,
             self,
+            self.bundles,
             limits=config.server,
             default_decision=config.default_decision,
             show_decision_ids=self.decision_log is not None,

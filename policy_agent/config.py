@@ -80,6 +80,22 @@ class Signing:
 
 
 @dataclass(frozen=True, slots=True)
+class Freshness:
+    """How old a bundle may be when it decides.
+
+    Attributes:
+        max_age_seconds: since the source last said that it is the newest.
+        on_stale: beyond that, `serve` decides all the same; `wait` and `deny` wait for a refresh,
+            and when none comes through `wait` decides all the same and `deny` refuses.
+        wait_ms: how long a decision waits for that refresh.
+    """
+
+    max_age_seconds: float
+    on_stale: str = "serve"
+    wait_ms: int = 500
+
+
+@dataclass(frozen=True, slots=True)
 class BundleSource:
     """Where one bundle comes from.
 
@@ -89,6 +105,7 @@ class BundleSource:
         persist: whether the last good copy is kept on disk; unlike OPA, by default it is.
         size_limit_bytes: of each file in the archive, unpacked.
         signing: None when no signature is asked for.
+        freshness: None when any age will do.
     """
 
     name: str
@@ -98,6 +115,7 @@ class BundleSource:
     persist: bool = True
     size_limit_bytes: int = DEFAULT_BUNDLE_LIMIT_BYTES
     signing: Signing | None = None
+    freshness: Freshness | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,12 +300,26 @@ def _bundle(
             "size_limit_bytes", DEFAULT_BUNDLE_LIMIT_BYTES, at_least=1
         ),
         signing=_signing(section.section("signing"), keys) if section.has("signing") else None,
+        freshness=_freshness(section, is_file=is_file),
     )
     polling.ignore("long_polling_timeout_seconds", "superseded_etag_ttl_seconds")
     polling.finish()
     section.choice("trigger", ("periodic",))
     section.finish()
     return source
+
+
+def _freshness(section: Section, *, is_file: bool) -> Freshness | None:
+    on_stale = section.choice("on_stale", ("serve", "wait", "deny"))
+    wait_ms = section.integer("wait_ms", 500)
+    max_age_seconds = section.number("max_age_seconds", 0)
+    if not section.has("max_age_seconds"):
+        if section.has("on_stale") or section.has("wait_ms"):
+            section.problem("max_age_seconds", "is required with on_stale and wait_ms")
+        return None
+    if is_file:
+        section.problem("max_age_seconds", "needs a service: a file has no age")
+    return Freshness(max_age_seconds, on_stale, wait_ms)
 
 
 def _signing(section: Section, keys: Mapping[str, Key]) -> Signing:

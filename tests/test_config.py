@@ -1,6 +1,6 @@
 import pytest
 
-from policy_agent.config import parse_config, with_bundle_path
+from policy_agent.config import Freshness, parse_config, with_bundle_path
 from policy_agent.config_source import read_document
 from policy_agent.errors import ConfigError
 
@@ -117,6 +117,19 @@ def test_every_wrong_value_is_reported_at_once_by_key():
 )  # fmt: skip
 def test_a_wrong_value_is_named(document, problem):
     assert problem in problems_of(document)
+
+
+def test_freshness_needs_an_age_and_a_service():
+    services = {"services": {"s": {"url": "http://s"}}}
+    fresh = {"max_age_seconds": 60, "on_stale": "wait", "wait_ms": 100}
+    config = parse_config({**services, "bundles": {"b": fresh}})
+    assert config.bundles["b"].freshness == Freshness(60, "wait", 100)
+    assert problems_of({**services, "bundles": {"b": {"on_stale": "deny"}}}) == [
+        "bundles.b.max_age_seconds: is required with on_stale and wait_ms"
+    ]
+    assert problems_of({"bundles": {"b": {"resource": "file:///b", "max_age_seconds": 1}}}) == [
+        "bundles.b.max_age_seconds: needs a service: a file has no age"
+    ]
 
 
 def test_problems_never_show_the_value():

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,9 +19,9 @@ from policy_agent.bundle.directory import read_path
 from policy_agent.bundle.download import NotModified, download
 from policy_agent.bundle.persist import BundleStore, Copy
 from policy_agent.bundle.reader import read_bundle
-from policy_agent.bundle.schedule import Clock, Schedule
+from policy_agent.bundle.schedule import Clock, Moment, Schedule
 from policy_agent.bundle.switch import CompilePolicy, Failure, Outcome, compile_changed
-from policy_agent.config import FILE_SCHEME, BundleSource, Key, Service
+from policy_agent.config import FILE_SCHEME, BundleSource, Freshness, Key, Service
 from policy_agent.errors import BundleError
 from policy_agent.model import Bundle, Snapshot
 from policy_agent.service import ServiceClient
@@ -42,9 +42,17 @@ class _Slot:
 
 @dataclass(slots=True)
 class _Remote:
+    """Where a bundle is downloaded from.
+
+    `asked` is when the last attempt began, `confirmed` when the one began that found the active
+    version to be the newest: nothing later is known for sure.
+    """
+
     client: ServiceClient
     schedule: Schedule
     store: BundleStore | None
+    asked: Moment | None = None
+    confirmed: Moment | None = None
 
 
 class BundleManager:
@@ -78,6 +86,7 @@ class BundleManager:
         self._clock = clock
         self._snapshot: Snapshot | None = None
         self._busy = asyncio.Lock()
+        self._freshening: asyncio.Task[None] | None = None
         clients: dict[str, ServiceClient] = {}
         self._slots = {
             name: _Slot(source, _remote(source, clients, persistence_directory), BundleStatus(name))
@@ -118,6 +127,50 @@ class BundleManager:
             if due:
                 await self._update(due, timeout_seconds)
 
+    @property
+    def is_stale(self) -> bool:
+        """Whether a bundle is so old that a decision has to wait for a newer one."""
+        return any(self._stale())
+
+    async def freshen(self) -> str:
+        """Wait, no longer than allowed, until every bundle is as fresh as it should be.
+
+        Returns:
+            "" when decisions may be taken, else a sentence that says why not.
+        """
+        wait_ms = max((freshness.wait_ms for _, freshness in self._stale()), default=0)
+        if wait_ms:
+            if self._freshening is None or self._freshening.done():
+                refreshing = self.refresh(wait_ms / 1000)
+                self._freshening = asyncio.create_task(refreshing, name="freshen")
+            # Not cancelled when time is up: what arrives late serves the next decision.
+            await asyncio.wait([self._freshening], timeout=wait_ms / 1000)
+        return "; ".join(
+            self._staleness(slot, freshness)
+            for slot, freshness in self._stale()
+            if freshness.on_stale == "deny"
+        )
+
+    def _stale(self) -> Iterator[tuple[_Slot, Freshness]]:
+        for slot in self._slots.values():
+            freshness = slot.source.freshness
+            if freshness is None or freshness.on_stale == "serve" or slot.active is None:
+                continue
+            age_seconds = self._age_seconds(slot)
+            if age_seconds is None or age_seconds > freshness.max_age_seconds:
+                yield slot, freshness
+
+    def _age_seconds(self, slot: _Slot) -> float | None:
+        confirmed = slot.remote.confirmed if slot.remote else None
+        return None if confirmed is None else confirmed.age_seconds(self._clock)
+
+    def _staleness(self, slot: _Slot, freshness: Freshness) -> str:
+        age_seconds = self._age_seconds(slot)
+        age = "of unknown age" if age_seconds is None else f"{age_seconds:.0f} s old"
+        reason = f" ({slot.status.message})" if slot.status.message else ""
+        limit = f"max_age_seconds is {freshness.max_age_seconds:g}"
+        return f"bundle {slot.source.name} is {age}, {limit}{reason}"
+
     def due(self) -> bool:
         """Tell whether any bundle should be fetched now."""
         return self.seconds_until_due() == 0
@@ -127,8 +180,11 @@ class BundleManager:
         return min(self._seconds_until_due().values(), default=None)
 
     def _seconds_until_due(self) -> dict[str, float]:
+        stale = {slot.source.name for slot, _ in self._stale()}
         return {
-            name: slot.remote.schedule.seconds_until_due(self._clock)
+            name: 0.0
+            if name in stale and not slot.remote.schedule.failures
+            else slot.remote.schedule.seconds_until_due(self._clock)
             for name, slot in self._slots.items()
             if slot.remote
         }
@@ -170,10 +226,12 @@ class BundleManager:
             return None
         if bundle is None:
             slot.status = history.unchanged(slot.status, self._now())
+            _confirm(slot)
             return None
         slot.status = history.downloaded(slot.status, self._now())
         if slot.active and (bundle.raw, bundle.etag) == (slot.active.raw, slot.active.etag):
             slot.status = history.unchanged(slot.status, self._now())
+            _confirm(slot)
             return None
         return bundle
 
@@ -189,6 +247,7 @@ class BundleManager:
                 keys=self._keys,
             )
         client = slot.remote.client
+        slot.remote.asked = Moment.now(self._clock)
         etag = slot.active.etag if slot.active else None
         # As in OPA, a service's timeout of 0 is no timeout of its own.
         timeout_seconds = min(timeout_seconds, client.timeout_seconds or timeout_seconds)
@@ -222,6 +281,7 @@ class BundleManager:
         for name in outcome.activated:
             slot = self._slots[name]
             slot.active = changed[name]
+            _confirm(slot)
             slot.status = history.activated(slot.status, self._now(), changed[name])
         for name, error in outcome.failures.items():
             self._fail(self._slots[name], error)
@@ -239,6 +299,11 @@ class BundleManager:
 
     def _now(self) -> datetime:
         return datetime.fromtimestamp(self._clock.wall(), UTC)
+
+
+def _confirm(slot: _Slot) -> None:
+    if slot.remote:
+        slot.remote.confirmed = slot.remote.asked
 
 
 def _remote(

@@ -36,21 +36,36 @@ class Clock:
 
 
 @dataclass(frozen=True, slots=True)
+class Moment:
+    """A point in time on both clocks."""
+
+    wall: float
+    monotonic: float
+
+    @classmethod
+    def now(cls, clock: Clock) -> Moment:
+        """Return this moment."""
+        return cls(clock.wall(), clock.monotonic())
+
+    def age_seconds(self, clock: Clock) -> float:
+        """Return how long ago it was, by the clock that says more."""
+        return max(clock.wall() - self.wall, clock.monotonic() - self.monotonic)
+
+
+@dataclass(frozen=True, slots=True)
 class Schedule:
     """When one bundle was last asked for and how long to leave it."""
 
     delays: Delays
-    attempted_wall: float | None = None
-    attempted_monotonic: float = 0
+    attempted: Moment | None = None
     delay_seconds: float = 0
     failures: int = 0
 
     def seconds_until_due(self, clock: Clock) -> float:
         """Return how long to wait, 0 when the bundle is due now."""
-        if self.attempted_wall is None:
+        if self.attempted is None:
             return 0
-        age = max(clock.wall() - self.attempted_wall, clock.monotonic() - self.attempted_monotonic)
-        return max(0, self.delay_seconds - age)
+        return max(0, self.delay_seconds - self.attempted.age_seconds(clock))
 
     def after_success(self, clock: Clock) -> Schedule:
         """Return the schedule after an attempt that ended well just now."""
@@ -67,8 +82,7 @@ class Schedule:
     def _attempted(self, clock: Clock, delay_seconds: float, *, failures: int) -> Schedule:
         return replace(
             self,
-            attempted_wall=clock.wall(),
-            attempted_monotonic=clock.monotonic(),
+            attempted=Moment.now(clock),
             delay_seconds=delay_seconds,
             failures=failures,
         )

@@ -37,6 +37,7 @@ class Question:
         input: UNDEFINED when the caller sent none.
         started_ns: `time.perf_counter_ns()` when the request arrived.
         parse_ns: how long reading the input took.
+        refusal: why no policy may decide it now, such as its age; "" when one may.
     """
 
     path: str
@@ -46,6 +47,7 @@ class Question:
     parse_ns: int = 0
     requested_by: str | None = None
     custom: Mapping[str, Any] = field(default_factory=dict)
+    refusal: str = ""
 
 
 class Decisions:
@@ -98,8 +100,9 @@ class Decisions:
     def _evaluate(
         self, question: Question, snapshot: Snapshot | None
     ) -> tuple[Any, JsonObject | None]:
-        if snapshot is None:
-            return UNDEFINED, {"code": NO_POLICY_CODE, "message": self.unavailable}
+        if snapshot is None or question.refusal:
+            message = question.refusal or self.unavailable
+            return UNDEFINED, {"code": NO_POLICY_CODE, "message": message}
         try:
             return snapshot.policy.evaluate(question.segments, question.input), None
         except EvaluationError as exc:

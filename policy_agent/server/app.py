@@ -42,9 +42,24 @@ class Overview(Protocol):
         """Return the status payload, None when no status is configured."""
 
 
+class Freshness(Protocol):
+    """What keeps policies from deciding when they are older than allowed."""
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether `freshen` has something to do."""
+
+    async def freshen(self) -> str:
+        """Wait for fresh policies; return why there are none, "" when there are."""
+
+
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request, read completely."""
+    """One request, read completely.
+
+    Attributes:
+        refusal: why no policy may decide now, "" when one may.
+    """
 
     method: str
     path: str
@@ -53,6 +68,7 @@ class Call:
     body: bytes
     client: str | None
     started_ns: int
+    refusal: str
 
     def header(self, name: bytes) -> str:
         """Return a header's value, "" without one."""
@@ -70,6 +86,7 @@ class App:
         self,
         decisions: Decisions,
         overview: Overview,
+        freshness: Freshness,
         *,
         limits: Server,
         default_decision: str,
@@ -77,6 +94,7 @@ class App:
     ) -> None:
         self._decisions = decisions
         self._overview = overview
+        self._freshness = freshness
         self._limits = limits
         self._default_decision = default_decision
         self._show_ids = show_decision_ids
@@ -103,6 +121,7 @@ class App:
                     body=reading.inflate(body, _text(headers, b"content-encoding"), self._limits),
                     client=_address(scope["client"]),
                     started_ns=started_ns,
+                    refusal=await self._freshness.freshen() if self._freshness.is_stale else "",
                 )
                 answer = self._route(call)
         except ClientGoneError:
@@ -154,6 +173,7 @@ class App:
             parse_ns=time.perf_counter_ns() - parse_started_ns,
             requested_by=call.client,
             custom={"request_metadata": metadata} if metadata else {},
+            refusal=call.refusal,
         )
         options = wire.V1Options(
             show_id=self._show_ids,
@@ -175,6 +195,7 @@ class App:
             started_ns=call.started_ns,
             parse_ns=time.perf_counter_ns() - parse_started_ns,
             requested_by=call.client,
+            refusal=call.refusal,
         )
         decision = self._decisions.decide(question)
         pretty = reading.flag(call.parameters, "pretty")

@@ -82,6 +82,35 @@ def test_a_new_revision_is_fetched_beside_an_invocation_and_decides_the_next(loc
     asyncio.run(scenario())
 
 
+def test_after_a_thaw_no_decision_is_older_than_allowed(local_lambda, plane):
+    plane.bundles["main"] = make_bundle(ALLOW_ALL, revision="r1")
+    bundles = {
+        "main": {
+            "polling": {"min_delay_seconds": 600, "max_delay_seconds": 600},
+            "max_age_seconds": 0.2,
+            "on_stale": "deny",
+            "wait_ms": 3000,
+        }
+    }
+
+    async def scenario():
+        async with local_lambda(config={"bundles": bundles}) as env:
+            assert (await ask(env))[0]["allow"]
+            plane.bundles["main"] = make_bundle(DENY_ALL, revision="r2")
+            await asyncio.sleep(0.3)  # frozen, for longer than the allowed age
+            [revoked] = await ask(env)
+            assert not revoked["allow"]
+            assert revoked["reasons"] == []
+            plane.bundles.clear()
+            await asyncio.sleep(0.3)
+            [refused] = await ask(env)
+            assert not refused["allow"]
+            assert "max_age_seconds is 0.2" in refused["reasons"][0]
+        assert plane.events[1]["bundles"] == {"main": {"revision": "r2"}}
+
+    asyncio.run(scenario())
+
+
 def test_a_bad_revision_leaves_the_old_one_deciding(local_lambda, plane):
     plane.bundles["main"] = make_bundle(ALLOW_ALL, revision="r1")
 

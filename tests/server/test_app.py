@@ -36,6 +36,7 @@ class Harness:
         self.recorded = []
         self.record_error = None
         self.failure = ""
+        self.refusal = None
         self.evaluator = TableEvaluator(
             {
                 "orders/allow": lambda value: value == {"user": "bob"},
@@ -61,6 +62,13 @@ class Harness:
     def status(self):
         return None
 
+    @property
+    def is_stale(self):
+        return self.refusal is not None
+
+    async def freshen(self):
+        return self.refusal
+
 
 @pytest.fixture
 def harness(served):
@@ -78,6 +86,7 @@ def served():
     harness = Harness()
     app = App(
         harness.decisions,
+        harness,
         harness,
         limits=LIMITS,
         default_decision="system/main",
@@ -186,6 +195,16 @@ def test_an_undefined_v0_document_is_404_by_whether_rules_exist(client, path, wo
 def test_undefined_has_no_result(client):
     answer = client.post("/v1/data/orders/nothing", json={"input": 1})
     assert answer.content == b'{"decision_id":"id-1"}\n'
+
+
+def test_a_policy_that_is_too_old_does_not_decide(client, harness):
+    harness.refusal = "bundle main is 75 s old, max_age_seconds is 60"
+    answer = client.post("/v1/data/orders/allow", json={"input": {"user": "bob"}}).json()
+    assert "result" not in answer
+    assert answer["warning"]["message"] == harness.refusal
+    harness.refusal = ""
+    answer = client.post("/v1/data/orders/allow", json={"input": {"user": "bob"}}).json()
+    assert answer["result"] is True
 
 
 def test_a_failed_evaluation_is_opas_500_and_is_recorded(client, harness):
