@@ -127,7 +127,6 @@ class BundleManager:
             if due:
                 await self._update(due, timeout_seconds)
 
-    @property
     def is_stale(self) -> bool:
         """Whether a bundle is so old that a decision has to wait for a newer one."""
         return any(self._stale())

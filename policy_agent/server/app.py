@@ -45,7 +45,6 @@ class Overview(Protocol):
 class Freshness(Protocol):
     """What keeps policies from deciding when they are older than allowed."""
 
-    @property
     def is_stale(self) -> bool:
         """Whether `freshen` has something to do."""
 
@@ -121,7 +120,7 @@ class App:
                     body=reading.inflate(body, _text(headers, b"content-encoding"), self._limits),
                     client=_address(scope["client"]),
                     started_ns=started_ns,
-                    refusal=await self._freshness.freshen() if self._freshness.is_stale else "",
+                    refusal=await self._freshness.freshen() if self._freshness.is_stale() else "",
                 )
                 answer = self._route(call)
         except ClientGoneError:

@@ -62,7 +62,6 @@ class Harness:
     def status(self):
         return None
 
-    @property
     def is_stale(self):
         return self.refusal is not None
 
