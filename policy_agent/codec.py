@@ -26,7 +26,8 @@ _GO_ESCAPES = (
     ("\u2028".encode(), b"\\u2028"),
     ("\u2029".encode(), b"\\u2029"),
 )
-_NEEDS_ESCAPE = re.compile(b"[<>&]|\xe2\x80[\xa8\xa9]")
+# Looking for four bytes is eight times as fast as one regular expression; U+2028 begins with E2.
+_ESCAPED_BYTES = (b"<", b">", b"&", b"\xe2")
 
 
 def _encode_other(value: Any) -> msgspec.Raw:
@@ -100,8 +101,12 @@ def _replace_surrogates(value: Any) -> Any:
 
 def encode_json(value: Any) -> bytes:
     """Return `value` as OPA prints it, on one line."""
-    encoded = _encode(value)
-    if _NEEDS_ESCAPE.search(encoded):
+    try:
+        encoded = _encode(value)
+    except UnicodeEncodeError:
+        # Bytes that are no text, as `base64.decode` may give; Go writes U+FFFD for them, too.
+        encoded = _encode(_replace_surrogates(value))
+    if any(byte in encoded for byte in _ESCAPED_BYTES):
         for plain, escaped in _GO_ESCAPES:
             encoded = encoded.replace(plain, escaped)
     return encoded

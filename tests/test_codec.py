@@ -108,3 +108,12 @@ def test_a_document_is_json_where_it_begins_like_json():
     assert decode_document(b' {"a": 1e2}') == {"a": 100.0}
     assert decode_document(b"{a: b}") == {"a": "b"}
     assert decode_document(b"a: b") == {"a": "b"}
+
+
+def test_what_is_no_text_is_written_as_replacement_characters():
+    assert encode_json({"\udcff": ["a\udc80"]}) == '{"\ufffd":["a\ufffd"]}'.encode()
+
+
+def test_numbers_keep_their_digits():
+    raw = b'{"a":[1.0,1e3,1.10,1e400,12345678901234567890123]}'
+    assert encode_json(decode_json(raw)) == raw
