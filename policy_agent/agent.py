@@ -75,7 +75,9 @@ class Agent:
     @property
     def has_backlog(self) -> bool:
         """Whether there is something to ship: decisions, or news in the status."""
-        if self.decision_log is not None and self.decision_log.has_backlog:
+        logs = self.decision_log
+        # An open stream still has its closing record to ship.
+        if logs is not None and (logs.has_backlog or logs.has_open_stream):
             return True
         status = self.status()
         return self._reporter is not None and status is not None and self._reporter.is_due(status)
@@ -85,10 +87,12 @@ class Agent:
 
         Args:
             budget_seconds: for both together.
-            force: try even a receiver that has just failed.
+            force: this is the end: try even a receiver that has just failed.
         """
         deadline = time.monotonic() + budget_seconds
         if self.decision_log is not None:
+            if force:
+                self.decision_log.close_stream()
             report = await self.decision_log.flush(budget_seconds, force=force)
             if report.error:
                 log.error("%s", report.error)

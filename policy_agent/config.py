@@ -124,6 +124,8 @@ class DecisionLogs:
 
     Attributes:
         service: None when entries only go to the console.
+        audit_key: secret of the chain through all entries; "" for none.
+        audit_key_path: a file that holds it, read once at the start.
     """
 
     service: Service | None
@@ -133,6 +135,8 @@ class DecisionLogs:
     upload_size_limit_bytes: int = DEFAULT_UPLOAD_LIMIT_BYTES
     mask_decision: str = "system/log/mask"
     drop_decision: str = "system/log/drop"
+    audit_key: str = field(default="", repr=False)
+    audit_key_path: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -356,7 +360,11 @@ def _decision_logs(section: Section, services: Mapping[str, Service]) -> Decisio
         ),
         mask_decision=section.text("mask_decision", "/system/log/mask").strip("/"),
         drop_decision=section.text("drop_decision", "/system/log/drop").strip("/"),
+        audit_key=section.text("audit_key"),
+        audit_key_path=section.text("audit_key_path"),
     )
+    if logs.audit_key and logs.audit_key_path:
+        section.problem("audit_key", "must not be given together with audit_key_path")
     reporting.ignore(
         "buffer_size_limit_bytes", "buffer_size_limit_events", "buffer_type", "trigger"
     )

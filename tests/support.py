@@ -123,7 +123,17 @@ class ControlPlane:
     @property
     def ids(self) -> list[str]:
         """The decision ids received, in order, repetitions included."""
-        return [event["decision_id"] for event in self.events]
+        return [event["decision_id"] for event in self.decisions]
+
+    @property
+    def decisions(self) -> list[dict[str, Any]]:
+        """The events received but for those that end streams."""
+        return [event for event in self.events if not is_closing(event)]
+
+    @property
+    def closings(self) -> list[dict[str, Any]]:
+        """`custom.audit` of the records that end streams."""
+        return [event["custom"]["audit"] for event in self.events if is_closing(event)]
 
     def handle(self, request: BaseHTTPRequestHandler, body: bytes) -> None:
         if request.path == "/logs":
@@ -164,3 +174,8 @@ def control_plane() -> Iterator[ControlPlane]:
             yield plane
         finally:
             plane.closing.set()
+
+
+def is_closing(event: dict[str, Any]) -> bool:
+    """Tell whether a log event is no decision, but the end of an agent's stream."""
+    return bool(event.get("custom", {}).get("audit", {}).get("closing"))

@@ -113,6 +113,11 @@ def test_every_wrong_value_is_reported_at_once_by_key():
             "services.s.credentials.bearer: must have exactly one of token and token_path",
             id="bearer without token",
         ),
+        pytest.param(
+            {"decision_logs": {"console": True, "audit_key": "k", "audit_key_path": "/k"}},
+            "decision_logs.audit_key: must not be given together with audit_key_path",
+            id="two audit keys",
+        ),
     ],
 )  # fmt: skip
 def test_a_wrong_value_is_named(document, problem):

@@ -90,6 +90,7 @@ def test_polling_shipping_and_status_are_driven_by_a_clock(unused_port, tmp_path
             process.send_signal(signal.SIGTERM)
             assert process.wait(20) == 0
         assert sorted(plane.ids) == sorted([first["decision_id"], second["decision_id"]])
+        assert [closing["last_seq"] for closing in plane.closings] == [2]
         reported = [report["bundles"]["main"].get("active_revision") for report in plane.statuses]
         assert reported[-1] == "r2"
         assert len(reported) < 10

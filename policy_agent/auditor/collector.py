@@ -30,13 +30,15 @@ _RETRY_SECONDS: Final = 5.0
 class Stats:
     """Events since the start; `received` includes those found in the spool then.
 
-    `received` is always the sum of the others.
+    `received` is always the sum of the others; `closings` are closing records in the store, which
+    `stored` does not count, as they are no decisions.
     """
 
     received: int
     stored: int
     duplicates: int
     quarantined: int
+    closings: int
     pending: int
 
 
@@ -86,10 +88,15 @@ class Collector:
         settled = self._ingest.settled
         pending = self._spool.pending_events
         return Stats(
-            received=settled.stored + settled.duplicates + settled.quarantined + pending,
+            received=settled.stored
+            + settled.duplicates
+            + settled.quarantined
+            + settled.closings
+            + pending,
             stored=settled.stored,
             duplicates=settled.duplicates,
             quarantined=settled.quarantined,
+            closings=settled.closings,
             pending=pending,
         )
 

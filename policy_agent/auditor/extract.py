@@ -12,9 +12,11 @@ from typing import Annotated, Any, Final
 
 import msgspec
 
+from policy_agent.audit_chain import audit_of
 from policy_agent.auditor.row import DecisionRow, ResultKind
 from policy_agent.codec import decode_json, encode_json
 from policy_agent.errors import AuditError, DocumentError
+from policy_agent.model import JsonObject
 
 # The first of these that holds a non-empty text or an integer is the answer.
 FUNCTION_LABELS: Final = (("function",), ("function_name",), ("app",))
@@ -29,6 +31,7 @@ SUBJECT_PATHS: Final = (
     ("sub",),
 )
 ACTION_PATHS: Final = (("action",), ("action", "name"), ("method",))  # the second is AuthZEN's
+_MAX_SEQ: Final = (1 << 63) - 1
 _ALLOW_KEYS: Final = ("allow", "allowed")
 
 
@@ -43,6 +46,7 @@ class _Event(msgspec.Struct):
     result: Any = msgspec.UNSET
     error: Any = None
     requested_by: Any = None
+    custom: Any = None
 
 
 _decode_event = msgspec.json.Decoder(_Event).decode
@@ -63,6 +67,7 @@ def extract_row(raw_event: bytes, source: str) -> DecisionRow:
         timestamp = event.timestamp.astimezone(UTC)
     except OverflowError as exc:
         raise AuditError("the timestamp is outside the years 1 to 9999 - at `$.timestamp`") from exc
+    audit = _numbers(event)
     return DecisionRow(
         decision_id=event.decision_id,
         timestamp=timestamp,
@@ -71,12 +76,17 @@ def extract_row(raw_event: bytes, source: str) -> DecisionRow:
         function=_first(event.labels, FUNCTION_LABELS),
         subject=_first(event.input, SUBJECT_PATHS),
         action=_first(event.input, ACTION_PATHS),
-        result=result_kind(event.result, event.error),
+        result=ResultKind.CLOSE
+        if _is_closing(event, audit)
+        else result_kind(event.result, event.error),
         revisions=_revisions(event),
         requested_by=_text(event.requested_by),
         error=_error_text(event.error),
         event=raw_event.decode("utf-8", "replace"),
         source=source,
+        instance=audit.get("instance"),
+        seq=audit.get("seq"),
+        chain=audit.get("chain"),
     )
 
 
@@ -89,6 +99,20 @@ def _decode(raw_event: bytes) -> _Event:
             return msgspec.convert(decode_json(raw_event), _Event)
         except (DocumentError, msgspec.ValidationError) as exc:
             raise AuditError(str(exc)) from exc
+
+
+def _numbers(event: _Event) -> JsonObject:
+    """Return the event's `custom.audit` when it is whole, else {}: nobody has numbered it."""
+    audit = audit_of({"custom": event.custom})
+    seq = audit.get("seq")
+    numbered = isinstance(seq, int) and not isinstance(seq, bool) and 0 < seq <= _MAX_SEQ
+    return audit if numbered and _text(audit.get("instance")) and _text(audit.get("chain")) else {}
+
+
+def _is_closing(event: _Event, audit: JsonObject) -> bool:
+    # What says anything of a decision is one: none can hide as a closing record.
+    says_nothing = event.path is event.input is event.error is None
+    return says_nothing and event.result is msgspec.UNSET and audit.get("closing") is True
 
 
 def result_kind(result: Any, error: Any) -> ResultKind:

@@ -28,6 +28,7 @@ class Filters:
         since: aware, inclusive.
         until: aware, exclusive.
         path: as logged: `orders/authz/allow`.
+        result: None is any decision; closing records only come when they are asked for.
         revision: of any bundle, as `r1`, or of one, as `orders=r1`.
     """
 
@@ -54,6 +55,8 @@ class Filters:
             if (value := getattr(self, column)) is not None:
                 conditions.append(f'"{column}" = ${column}')
                 parameters[column] = str(value)
+        if self.result is None:
+            conditions.append(f"\"result\" <> '{ResultKind.CLOSE}'")
         if self.revision is not None:
             conditions.append(
                 "(list_contains(map_values(revisions), $revision) OR list_contains("

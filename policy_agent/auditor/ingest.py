@@ -30,17 +30,24 @@ MAX_TEXT_BYTES: Final = 32 << 20
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """How many events have found their place since the process started."""
+    """How many events have found their place since the process started.
+
+    Attributes:
+        stored: decisions.
+        closings: closing records in the store.
+    """
 
     stored: int = 0
     duplicates: int = 0
     quarantined: int = 0
+    closings: int = 0
 
     def __add__(self, other: Settled) -> Settled:
         return Settled(
             stored=self.stored + other.stored,
             duplicates=self.duplicates + other.duplicates,
             quarantined=self.quarantined + other.quarantined,
+            closings=self.closings + other.closings,
         )
 
 
@@ -81,7 +88,9 @@ class Ingest:
                 break
         appended = self._store.append_batch(rows, taken)  # (3)
         # Counted before they stop being pending, so that nobody sees an event nowhere.
-        self.settled += Settled(appended.stored, appended.duplicates, quarantined)
+        self.settled += Settled(
+            appended.stored, appended.duplicates, quarantined, appended.closings
+        )
         self._spool.remove(taken)  # (4)
         return True
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from policy_agent.auditor.extra import require_audit_extra
 from policy_agent.errors import AuditError
 
-_RESULTS = ("allow", "deny", "error", "undefined", "other")
+_RESULTS = ("allow", "deny", "error", "undefined", "other", "close")
 _MOMENT = "RFC 3339 time, or how long ago: 15m, 24h, 7d"
 
 
@@ -22,7 +22,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--function", help="label `function`, `function_name` or `app`")
     parser.add_argument("--subject", help="who asked, such as input.identity.sub or input.user")
     parser.add_argument("--path", help="policy path: orders/authz/allow")
-    parser.add_argument("--result", choices=_RESULTS, help="what it came to")
+    parser.add_argument(
+        "--result",
+        choices=_RESULTS,
+        help="what it came to; close shows the records that end agents' streams",
+    )
     parser.add_argument("--revision", help="bundle revision: r1, or orders=r1 for one bundle")
     parser.add_argument("--decision-id", help="one decision")
     parser.add_argument(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from typing import Final
 
 import msgspec
@@ -32,7 +33,7 @@ def as_table(rows: Sequence[DecisionRow]) -> str:
     records = [_record(row) for row in rows]
     lines = [
         _TABLE_COLUMNS,
-        *(tuple(_visible(record[name]) for name in _TABLE_COLUMNS) for record in records),
+        *(tuple(visible(record[name]) for name in _TABLE_COLUMNS) for record in records),
     ]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return "".join(
@@ -46,7 +47,7 @@ def as_json(rows: Sequence[DecisionRow]) -> str:
     """Return one JSON array; each object has the columns and the whole `event`."""
     objects = [
         {
-            "time": _time(row),
+            "time": format_time(row.timestamp),
             "decision_id": row.decision_id,
             "path": row.path,
             "function": row.function,
@@ -84,7 +85,7 @@ FORMATS: Final[Mapping[str, Callable[[Sequence[DecisionRow]], str]]] = {
 
 def _record(row: DecisionRow) -> dict[str, str]:
     return {
-        "time": _time(row),
+        "time": format_time(row.timestamp),
         "function": row.function or "",
         "subject": row.subject or "",
         "path": row.path or "",
@@ -101,11 +102,13 @@ def _record(row: DecisionRow) -> dict[str, str]:
     }
 
 
-def _time(row: DecisionRow) -> str:
-    return row.timestamp.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+def format_time(moment: datetime) -> str:
+    """Return a UTC time in RFC 3339 with microseconds."""
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
-def _visible(text: str) -> str:
+def visible(text: str) -> str:
+    """Return a text with "-" for an empty one and escapes for what terminals act upon."""
     if text.isprintable():
         return text or "-"
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)

@@ -19,6 +19,11 @@ class ResultKind(StrEnum):
     ERROR = "error"
     UNDEFINED = "undefined"
     OTHER = "other"
+    CLOSE = "close"  # no decision: the last entry of an agent's stream
+
+    @classmethod
+    def _missing_(cls, value: object) -> ResultKind:
+        return cls.OTHER  # a later version, or someone else, wrote it
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +39,9 @@ class DecisionRow:
         error: `code: message` where the event's error has them, else its JSON text.
         event: the whole event as received, JSON text.
         source: the spooled body that the event came in; the column is `_src`.
+        instance: who numbered the event; None, as the two below, where nobody did.
+        seq: its number there, from 1.
+        chain: its chain value (`policy_agent.audit_chain`).
     """
 
     decision_id: str
@@ -49,6 +57,9 @@ class DecisionRow:
     error: str | None
     event: str
     source: str
+    instance: str | None
+    seq: int | None
+    chain: str | None
 
     @property
     def key(self) -> tuple[str, datetime]:

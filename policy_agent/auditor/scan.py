@@ -5,7 +5,8 @@ No snapshot is ever half visible, so a reader needs no lock beside a writer.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from datetime import date, datetime
 from typing import Any, Final
@@ -29,13 +30,12 @@ from policy_agent.auditor.filters import Filters
 from policy_agent.auditor.row import DecisionRow
 from policy_agent.errors import AuditError
 
-# The day folders would otherwise come back as a column of their own.
-DECISIONS: Final = "read_parquet($files, hive_partitioning = false)"
 _SETTINGS: Final[dict[str, str | bool | int | float | list[str]]] = {
     "memory_limit": "1GB",
     "autoinstall_known_extensions": "false",  # never reach for the network
 }
 _MAX_WINDOWS: Final = 32
+_FETCH_ROWS: Final = 2048
 
 
 def plan_files(table: Table, condition: BooleanExpression) -> list[str]:
@@ -56,16 +56,32 @@ def fetch(
     parameters: Mapping[str, Any],
     tables: Mapping[str, pa.Table] | None = None,
 ) -> list[tuple[Any, ...]]:
-    """Run one query over the files, which `DECISIONS` stands for in `sql`.
+    """Run one query over the files.
 
     Args:
-        parameters: name -> value of each `$name` in `sql`.
+        parameters: name -> value of each `$name` in `sql`, but `$files`.
         tables: name -> Arrow table that `sql` may also read.
     """
     with closing(duckdb.connect(config=_SETTINGS)) as connection:
         for name, table in (tables or {}).items():
             connection.register(name, table)
         return connection.execute(sql, {**parameters, "files": list(files)}).fetchall()
+
+
+def stream(
+    sql: str, files: Sequence[str], parameters: Mapping[str, Any]
+) -> Iterator[tuple[Any, ...]]:
+    """Yield what one query finds, whose sorting may take more disk than memory.
+
+    Args:
+        parameters: name -> value of each `$name` in `sql`, but `$files`.
+    """
+    with tempfile.TemporaryDirectory(prefix="audit-") as spill:
+        settings = {**_SETTINGS, "temp_directory": spill}
+        with closing(duckdb.connect(config=settings)) as connection:
+            result = connection.execute(sql, {**parameters, "files": list(files)})
+            while records := result.fetchmany(_FETCH_ROWS):
+                yield from records
 
 
 def filter_condition(filters: Filters) -> BooleanExpression:

@@ -22,21 +22,24 @@ from sqlalchemy.exc import SQLAlchemyError
 from policy_agent.auditor.durable import make_directory
 from policy_agent.auditor.expiry import expire_old_snapshots
 from policy_agent.auditor.filters import Filters
+from policy_agent.auditor.heads import note_heads
 from policy_agent.auditor.row import DecisionRow, ResultKind
 from policy_agent.auditor.scan import (
-    DECISIONS,
     fetch,
     filter_condition,
     plan_files,
     same_times_condition,
+    stream,
 )
 from policy_agent.auditor.table import (
     CATALOG_FILE,
+    as_duckdb_source,
     create_table,
     load_table,
     open_catalog,
     to_arrow,
 )
+from policy_agent.auditor.verify import Unnumbered
 from policy_agent.codec import decode_json, encode_json
 from policy_agent.errors import AuditError
 
@@ -44,6 +47,12 @@ log = logging.getLogger(__name__)
 
 _SOURCES_PROPERTY: Final = "policy-agent.committed-sources"
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_FIRST: Final = datetime.min.replace(tzinfo=UTC)
+_LAST: Final = datetime.max.replace(tzinfo=UTC)
+_COLUMNS: Final = (
+    'decision_id, epoch_us("timestamp"), path, labels, "function", subject, "action",'
+    ' "result", revisions, requested_by, error, event, _src, instance, seq, "chain"'
+)
 _FOREIGN_ERRORS: Final = (
     OSError,
     ValueError,
@@ -60,10 +69,17 @@ _FOREIGN_ERRORS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class AppendResult:
-    """What became of a batch: rows added, and rows that the batch or the store already had."""
+    """What became of a batch.
+
+    Attributes:
+        stored: decisions added.
+        duplicates: rows that the batch or the store already had.
+        closings: closing records added.
+    """
 
     stored: int
     duplicates: int
+    closings: int = 0
 
 
 class AuditStore:
@@ -142,7 +158,13 @@ class AuditStore:
         except _FOREIGN_ERRORS as exc:
             # The rows are committed, so this is no failure; the next append tries again.
             log.warning("cannot expire old snapshots: %s", exc)
-        return AppendResult(stored=len(unique), duplicates=len(rows) - len(unique))
+        try:
+            # After the commit: a reader who looks here first finds all of it in the table.
+            note_heads(self._directory, rows)
+        except AuditError as exc:
+            log.warning("the end of a stream might not be missed: %s", exc)
+        closings = sum(row.result is ResultKind.CLOSE for row in unique.values())
+        return AppendResult(len(unique) - closings, len(rows) - len(unique), closings)
 
     def query(self, filters: Filters | None = None, *, limit: int = 100) -> list[DecisionRow]:
         """Return up to `limit` decisions, newest first.
@@ -150,12 +172,8 @@ class AuditStore:
         Raises:
             AuditError: the store cannot be read.
         """
-        columns = (
-            'decision_id, epoch_us("timestamp"), path, labels, "function", subject, "action",'
-            ' "result", revisions, requested_by, error, event, _src'
-        )
         order = f'ORDER BY "timestamp" DESC, decision_id DESC LIMIT {limit:d}'
-        return [_to_row(*record) for record in self._select(columns, filters, order)]
+        return [_to_row(*record) for record in self._select(_COLUMNS, filters, order)]
 
     def count(self, filters: Filters | None = None) -> int:
         """Return how many decisions meet the filters.
@@ -165,8 +183,52 @@ class AuditStore:
         """
         return sum(count for (count,) in self._select("count(*)", filters))
 
+    def streams(
+        self, since: datetime | None, until: datetime | None, instances: Sequence[str]
+    ) -> Iterator[DecisionRow]:
+        """Yield the numbered rows by instance and number; it must be exhausted before `close`.
+
+        Args:
+            since: with `until`, only streams that have anything in this window, but all of them.
+            instances: streams to include whatever their times.
+
+        Raises:
+            AuditError: the store cannot be read.
+        """
+        parameters: dict[str, Any] = {}
+        with self._own_errors("read"):
+            self._table.refresh()
+            rows = as_duckdb_source(self._table.schema())
+            where = "instance IS NOT NULL"
+            if since is not None or until is not None:
+                where = f"""instance IN (
+                    SELECT instance FROM {rows} GROUP BY instance
+                    HAVING max("timestamp") >= $since AND min("timestamp") < $until
+                    UNION ALL SELECT unnest($instances::VARCHAR[]))"""  # noqa: S608
+                parameters = {"since": since or _FIRST, "until": until or _LAST}
+                parameters["instances"] = list(instances)
+            sql = f"""SELECT {_COLUMNS} FROM {rows} WHERE {where}
+                ORDER BY instance, seq, "timestamp", decision_id"""  # noqa: S608
+            if files := plan_files(self._table, filter_condition(Filters())):
+                for record in stream(sql, files, parameters):
+                    yield _to_row(*record)
+
+    def unnumbered(self, since: datetime | None, until: datetime | None) -> list[Unnumbered]:
+        """Return how many rows of each function nobody has numbered.
+
+        Raises:
+            AuditError: the store cannot be read.
+        """
+        filters = Filters(since=since, until=until)
+        columns = '"function", count(*), epoch_us(min("timestamp"))'
+        grouped = 'AND instance IS NULL GROUP BY "function" ORDER BY "function"'
+        return [
+            Unnumbered(function, count, _from_us(at_us))
+            for function, count, at_us in self._select(columns, filters, grouped)
+        ]
+
     def _select(
-        self, columns: str, filters: Filters | None, order: str = ""
+        self, columns: str, filters: Filters | None, rest: str = ""
     ) -> list[tuple[Any, ...]]:
         filters = filters or Filters()
         where, parameters = filters.to_sql()
@@ -175,7 +237,8 @@ class AuditStore:
             files = plan_files(self._table, filter_condition(filters))
             if not files:
                 return []
-            sql = f"SELECT {columns} FROM {DECISIONS} WHERE {where} {order}"  # noqa: S608
+            rows = as_duckdb_source(self._table.schema())
+            sql = f"SELECT {columns} FROM {rows} WHERE {where} {rest}"  # noqa: S608
             return fetch(sql, files, parameters)
 
     def _known_keys(self, rows: Sequence[DecisionRow]) -> Iterator[tuple[str, datetime]]:
@@ -190,8 +253,9 @@ class AuditStore:
                 "at": pa.array([row.timestamp for row in rows], pa.timestamp("us", tz="UTC")),
             }
         )
+        stored = as_duckdb_source(self._table.schema())
         sql = (
-            f'SELECT decision_id, epoch_us("timestamp") FROM {DECISIONS}'  # noqa: S608
+            f'SELECT decision_id, epoch_us("timestamp") FROM {stored}'  # noqa: S608
             ' SEMI JOIN batch ON decision_id = batch.id AND "timestamp" = batch."at"'
         )
         for decision_id, at_us in fetch(sql, files, {}, {"batch": batch}):

@@ -18,7 +18,7 @@ from pyiceberg.partitioning import PartitionField, PartitionSpec
 from pyiceberg.schema import Schema
 from pyiceberg.table import Table
 from pyiceberg.transforms import DayTransform
-from pyiceberg.types import MapType, NestedField, StringType, TimestamptzType
+from pyiceberg.types import LongType, MapType, NestedField, StringType, TimestamptzType
 
 from policy_agent.auditor.row import DecisionRow
 from policy_agent.errors import AuditError
@@ -45,6 +45,9 @@ SCHEMA: Final = Schema(
     NestedField(13, "error", StringType()),
     NestedField(14, "event", StringType(), required=True, doc="JSON as received"),
     NestedField(15, "_src", StringType(), required=True, doc="the body it came in"),
+    NestedField(16, "instance", StringType(), doc="who numbered it"),
+    NestedField(17, "seq", LongType(), doc="its number there, from 1"),
+    NestedField(18, "chain", StringType(), doc="its chain value"),
 )
 _BY_DAY: Final = PartitionSpec(PartitionField(2, 1000, DayTransform(), "day"))
 # Without merging, planning a query reads one manifest per commit ever made.
@@ -52,6 +55,14 @@ _PROPERTIES: Final = {
     "commit.manifest-merge.enabled": "true",
     "write.metadata.delete-after-commit.enabled": "true",
     "write.metadata.previous-versions-max": "50",
+}
+
+_NO_FILE_HAS: Final = 1_000_000  # field ids from here on
+_DUCKDB_TYPES: Final = {
+    "string": "VARCHAR",
+    "timestamptz": "TIMESTAMPTZ",
+    "long": "BIGINT",
+    "map<string, string>": "MAP(VARCHAR, VARCHAR)",
 }
 
 
@@ -73,11 +84,17 @@ def open_catalog(directory: Path) -> SqlCatalog:
 
 
 def create_table(catalog: Catalog) -> None:
-    """Create the table unless it exists."""
+    """Create the table unless it exists; one of an older version gets the columns it lacks."""
     catalog.create_namespace_if_not_exists(_NAMESPACE)
-    catalog.create_table_if_not_exists(
+    table = catalog.create_table_if_not_exists(
         _TABLE, SCHEMA, partition_spec=_BY_DAY, properties=_PROPERTIES
     )
+    present = set(table.schema().column_names)
+    missing = [field for field in SCHEMA.fields if field.name not in present]
+    if missing:
+        with table.update_schema() as update:
+            for field in missing:
+                update.add_column(field.name, field.field_type, doc=field.doc)
 
 
 def load_table(catalog: Catalog) -> Table:
@@ -90,6 +107,25 @@ def load_table(catalog: Catalog) -> Table:
         return catalog.load_table(_TABLE)
     except NoSuchTableError as exc:
         raise AuditError(f"the catalog has no table {_TABLE}") from exc
+
+
+def as_duckdb_source(schema: Schema) -> str:
+    """Return SQL for the rows in the files `$files`, whatever version of us wrote each.
+
+    Columns are found by Iceberg's field ids, so a file from before a column was added has NULL
+    there. In a table that nobody has given the column yet, an id that no file has does the same.
+
+    Args:
+        schema: the table's own, which knows the ids.
+    """
+    ids = {field.name: field.field_id for field in schema.fields}
+    columns = ", ".join(
+        f"{ids.get(field.name, _NO_FILE_HAS + field.field_id)}: {{name: '{field.name}',"
+        f" type: '{_DUCKDB_TYPES[str(field.field_type)]}', default_value: NULL}}"
+        for field in SCHEMA.fields
+    )
+    # The day folders would otherwise come back as a column of their own.
+    return f"read_parquet($files, schema = MAP {{{columns}}}, hive_partitioning = false)"
 
 
 def to_arrow(rows: Sequence[DecisionRow], schema: pa.Schema) -> pa.Table:

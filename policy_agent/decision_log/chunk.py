@@ -14,6 +14,7 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from policy_agent.audit_chain import ChainKey, audit_of, sealed
 from policy_agent.codec import decode_json, encode_json
 from policy_agent.errors import DocumentError
 from policy_agent.model import JsonObject
@@ -42,7 +43,7 @@ class Chunk:
     stubbed: bool = False
 
 
-def pack(events: Sequence[bytes], limit_bytes: int) -> Chunk:
+def pack(events: Sequence[bytes], limit_bytes: int, key: ChainKey) -> Chunk:
     """Return the longest chunk that the limit allows, give or take a tenth.
 
     An event that is too large alone goes without its `nd_builtin_cache`, else as a stub, whose
@@ -51,6 +52,7 @@ def pack(events: Sequence[bytes], limit_bytes: int) -> Chunk:
     Args:
         events: at least one, each a JSON object.
         limit_bytes: the largest body, compressed.
+        key: seals what replaces an event.
     """
     body, count = _fill(events, limit_bytes)
     if count:
@@ -58,10 +60,11 @@ def pack(events: Sequence[bytes], limit_bytes: int) -> Chunk:
     fields = _decoded(events[0])
     if fields.pop("nd_builtin_cache", None) is not None:
         fields["erased"] = [*fields.get("erased", ()), "/nd_builtin_cache"]
-        body, count = _fill([encode_json(fields)], limit_bytes)
+        smaller = sealed(fields, audit_of(fields), key)
+        body, count = _fill([encode_json(smaller)], limit_bytes)
         if count:
             return Chunk(body, count, without_cache=True)
-    stub = make_stub(events[0], {"oversize_bytes": len(events[0])})
+    stub = make_stub(events[0], {"oversize_bytes": len(events[0])}, key)
     return Chunk(pack_alone(stub), 1, stubbed=True)
 
 
@@ -71,15 +74,17 @@ def pack_alone(event: bytes) -> bytes:
     return body
 
 
-def make_stub(event: bytes, note: JsonObject) -> bytes:
+def make_stub(event: bytes, note: JsonObject, key: ChainKey) -> bytes:
     """Return what of an event says that there was a decision, without what makes it large.
 
     Args:
         note: goes under `custom`, and says why it is a stub.
+        key: seals the stub, which keeps the event's number and chain value.
     """
     fields = _decoded(event)
     stub = {key: fields[key] for key in _STUB_KEYS if key in fields}
-    return encode_json({**stub, "erased": ["/input", "/result"], "custom": note})
+    stub |= {"erased": ["/input", "/result"], "custom": note}
+    return encode_json(sealed(stub, audit_of(fields), key))
 
 
 def _fill(events: Sequence[bytes], limit_bytes: int) -> tuple[bytes, int]:

@@ -17,7 +17,7 @@ class Counters:
         dropped_by_policy: not recorded because the drop decision was true.
         masked: at least one mask rule had an effect.
         withheld: recorded without input and result because masking was not possible.
-        shipped: accepted by the receiver, stubs included.
+        shipped: accepted by the receiver, stubs and closing records included.
         upload_failures: flushes that the receiver ended.
         nd_builtin_cache_dropped: shipped without their cache, being too large with it.
         oversize_stubbed: shipped as a stub, being too large.

@@ -48,6 +48,12 @@ def build_event(decision: Decision, labels: Mapping[str, str]) -> JsonObject:
     return event
 
 
+def build_closing(decision_id: str, timestamp_ns: int, labels: Mapping[str, str]) -> JsonObject:
+    """Return the event that ends a stream; any receiver of OPA's takes it for one more event."""
+    timestamp = format_timestamp(timestamp_ns)
+    return {"labels": labels, "decision_id": decision_id, "timestamp": timestamp}
+
+
 def encode_event(event: JsonObject) -> bytes:
     """Return an event as one line of JSON without a line feed.
 

@@ -7,15 +7,20 @@ result, and what cannot be stored is an error that must keep the answer from bei
 
 from __future__ import annotations
 
+import logging
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
+from policy_agent.audit_chain import ChainKey, read_key
 from policy_agent.config import DecisionLogs
 from policy_agent.decision_log.counters import Counters
-from policy_agent.decision_log.event import build_event, encode_event
+from policy_agent.decision_log.event import build_closing, build_event
+from policy_agent.decision_log.ids import new_decision_id
 from policy_agent.decision_log.mask import masked, parse_rules, withheld
+from policy_agent.decision_log.numbering import Numbering
 from policy_agent.decision_log.ship import FlushReport, Shipper
 from policy_agent.decision_log.sinks.console import ConsoleSink
 from policy_agent.decision_log.sinks.http import HttpSink
@@ -24,6 +29,8 @@ from policy_agent.errors import DecisionLogError, EvaluationError, PolicyAgentEr
 from policy_agent.model import UNDEFINED, Decision, Evaluator, JsonObject
 from policy_agent.service import ServiceClient
 from policy_agent.status import DecisionLogStatus
+
+log = logging.getLogger(__name__)
 
 SPOOL_FOLDER = "decision-logs"
 
@@ -51,6 +58,8 @@ class DecisionLog:
         self._counters = Counters()
         self._hooks = _Hooks(config)
         self._console = ConsoleSink(stream or sys.stdout) if config.console else None
+        key, self._problem = _read_key(config)
+        self._numbering = Numbering(key)
         self._spool: Spool | None = None
         self._shipper: Shipper | None = None
         if config.service is not None:
@@ -63,6 +72,7 @@ class DecisionLog:
                 config.upload_size_limit_bytes,
                 max_delay_seconds=config.reporting.max_seconds,
                 counters=self._counters,
+                key=key,
             )
 
     def record(self, decision: Decision, policy: Evaluator | None) -> None:
@@ -84,11 +94,42 @@ class DecisionLog:
                 self._counters.dropped_by_policy += 1
                 return
             event = filtered
-        if self._spool is not None:
-            self._spool.append(encode_event(event))
-        if self._console is not None:
-            self._console.write(event)
+        self._store(event)
         self._counters.recorded += 1
+
+    def close_stream(self) -> None:
+        """Record that the stream ends here; what is recorded later begins a new one.
+
+        Never raises: without the record the stream merely stays open, as after a kill.
+        """
+        if not self.has_open_stream:
+            return
+        event = build_closing(new_decision_id(), time.time_ns(), self._labels)
+        facts = {
+            "closing": True,
+            "last_seq": self._numbering.last_seq,
+            "dropped_by_policy": self._counters.dropped_by_policy,
+        }
+        try:
+            self._store(event, **facts)
+        except DecisionLogError as exc:
+            log.warning("The decision log ends without a closing record: %s", exc)
+        self._numbering.end()
+
+    @property
+    def has_open_stream(self) -> bool:
+        """Whether something was recorded since the start or the last `close_stream`."""
+        return self._numbering.last_seq > 0
+
+    def _store(self, event: JsonObject, **facts: object) -> None:
+        if self._problem:
+            raise DecisionLogError(self._problem)
+        link = self._numbering.link(event, **facts)
+        if self._spool is not None:
+            self._spool.append(link.raw)
+        self._numbering.accept(link)
+        if self._console is not None:
+            self._console.write(link.event)
 
     async def flush(self, budget_seconds: float, *, force: bool = False) -> FlushReport:
         """Ship what is stored, for at most `budget_seconds`; `force` ignores the back-off.
@@ -141,6 +182,17 @@ class DecisionLog:
     def _withheld(self, event: JsonObject, reason: str, **parts: Any) -> JsonObject:
         self._counters.withheld += 1
         return withheld(event, reason, **parts)
+
+
+def _read_key(config: DecisionLogs) -> tuple[ChainKey, str]:
+    """Return the key, or none and why nothing can be recorded: an agent that exits helps nobody."""
+    if not config.audit_key_path:
+        return ChainKey(read_key(config.audit_key.encode())), ""
+    try:
+        secret = read_key(Path(config.audit_key_path).read_bytes())
+    except OSError as exc:
+        return ChainKey(), f"decision_logs.audit_key_path: cannot be read: {exc.strerror}"
+    return ChainKey(secret), "" if secret else "decision_logs.audit_key_path: the file is empty"
 
 
 class _Hooks:

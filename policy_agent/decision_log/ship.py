@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from policy_agent.audit_chain import ChainKey
 from policy_agent.decision_log.backoff import Backoff, Moment
 from policy_agent.decision_log.chunk import make_stub, pack, pack_alone
 from policy_agent.decision_log.counters import Counters
@@ -68,12 +69,14 @@ class Shipper:
         *,
         max_delay_seconds: float = 600,
         counters: Counters | None = None,
+        key: ChainKey | None = None,
     ) -> None:
         self._spool = spool
         self._sink = sink
         self._limit_bytes = upload_limit_bytes
         self._backoff = Backoff(max_delay_seconds)
         self._counters = counters or Counters()
+        self._key = key or ChainKey()
         self._busy = asyncio.Lock()
         self._most_events = MOST_EVENTS
         self._refused_stubs = 0
@@ -132,7 +135,7 @@ class Shipper:
         at = 0
         while at < len(records):
             events = [record.event for record in records[at : at + self._most_events]]
-            chunk = await asyncio.to_thread(pack, events, self._limit_bytes)
+            chunk = await asyncio.to_thread(pack, events, self._limit_bytes, self._key)
             batch = records[at : at + chunk.count]
             try:
                 await self._send(chunk.body, deadline)
@@ -156,7 +159,7 @@ class Shipper:
         self, segment: Segment, record: Record, refusal: ShipError, deadline: float
     ) -> None:
         """Set one refused event aside and let a stub stand for it, if the receiver takes that."""
-        stub = make_stub(record.event, {"refused_http_code": refusal.http_code})
+        stub = make_stub(record.event, {"refused_http_code": refusal.http_code}, self._key)
         try:
             await self._send(pack_alone(stub), deadline)
         except ShipError as exc:

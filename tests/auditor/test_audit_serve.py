@@ -36,6 +36,7 @@ def test_kill_9_neither_loses_nor_doubles_what_was_acknowledged(tmp_path):
             "stored": found["stored"] + 160,
             "duplicates": 40,
             "quarantined": found["quarantined"],
+            "closings": 0,
             "pending": 0,
         }
     with AuditStore(tmp_path) as store:

@@ -9,9 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from policy_agent.audit_chain import ChainKey
 from policy_agent.decision_log.chunk import make_stub, pack, pack_alone
 
 NUMBERS = random.Random(7)
+NO_KEY = ChainKey()
 
 
 def event_of(number, size_bytes, *, compressible=True, **more):
@@ -27,7 +29,7 @@ def contents(body):
 def pack_all(events, limit_bytes):
     chunks, at = [], 0
     while at < len(events):
-        chunks.append(pack(events[at:], limit_bytes))
+        chunks.append(pack(events[at:], limit_bytes, NO_KEY))
         at += chunks[-1].count
     assert at == len(events)
     return chunks
@@ -71,7 +73,7 @@ def test_chunks_are_nearly_full():
 def test_an_oversize_event_first_gives_up_its_built_in_cache():
     cache = {"http.send": NUMBERS.randbytes(2000).hex()}
     fields = {"nd_builtin_cache": cache, "erased": ["/input/a"], "result": True}
-    chunk = pack([event_of(1, 10, **fields)], 1000)
+    chunk = pack([event_of(1, 10, **fields)], 1000, NO_KEY)
     assert (chunk.count, chunk.without_cache, chunk.stubbed) == (1, True, False)
     assert contents(chunk.body) == [
         {
@@ -91,7 +93,7 @@ def test_an_oversize_event_becomes_a_stub_that_still_identifies_the_decision():
         "bundles": {"b": {}},
     }
     event = event_of(1, 5000, compressible=False, result=1, custom={"k": 1}, **kept)
-    chunk = pack([event, event_of(2, 10)], 1000)
+    chunk = pack([event, event_of(2, 10)], 1000, NO_KEY)
     assert (chunk.count, chunk.stubbed) == (1, True)
     assert contents(chunk.body) == [
         {
@@ -105,7 +107,7 @@ def test_an_oversize_event_becomes_a_stub_that_still_identifies_the_decision():
 
 @pytest.mark.parametrize("raw", [b"[1]", b"{", b"7"])
 def test_a_stub_of_what_is_no_event_is_still_an_event(raw):
-    stub = json.loads(make_stub(raw, {"k": 1}))
+    stub = json.loads(make_stub(raw, {"k": 1}, NO_KEY))
     assert stub == {"erased": ["/input", "/result"], "custom": {"k": 1}}
 
 
@@ -115,7 +117,7 @@ def test_cost_grows_linearly_with_the_number_of_events():
         started = time.process_time()
         at = 0
         while at < count:
-            at += pack(events[at : at + 1000], 4096).count
+            at += pack(events[at : at + 1000], 4096, NO_KEY).count
         return time.process_time() - started
 
     seconds(100)
@@ -128,6 +130,6 @@ def test_a_giant_in_front_costs_no_more_than_its_own_compression():
     pack_alone(giant)
     alone = time.process_time() - started
     started = time.process_time()
-    chunk = pack([giant, *(event_of(number, 100) for number in range(1000))], 32768)
+    chunk = pack([giant, *(event_of(number, 100) for number in range(1000))], 32768, NO_KEY)
     assert chunk.stubbed
     assert time.process_time() - started < 6 * alone

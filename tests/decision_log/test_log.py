@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from policy_agent.audit_chain import ChainKey, is_untouched
 from policy_agent.config import DecisionLogs, Service
 from policy_agent.decision_log.log import DecisionLog
 from policy_agent.errors import DecisionLogError, EvaluationError, PolicyProblem
@@ -69,7 +70,8 @@ def test_without_rules_the_event_is_complete(logged):
     (event,), counters = logged({"authz/allow": True})
     assert event["input"] == INPUT
     assert event["result"] == {"allow": True, "token": "t0p"}
-    assert {"erased", "masked", "custom"}.isdisjoint(event)
+    assert {"erased", "masked"}.isdisjoint(event)
+    assert set(event["custom"]) == {"audit"}
     assert (counters["recorded"], counters["shipped"], counters["masked"]) == (1, 1, 0)
 
 
@@ -143,7 +145,7 @@ def test_what_cannot_be_masked_is_logged_without_input_and_result(logged, table,
     assert "hunter" not in json.dumps(event)
     assert {"input", "result"}.isdisjoint(event)
     assert event["erased"] == ["/input", "/result"]
-    assert event["custom"] == {"withheld": reason}
+    assert event["custom"]["withheld"] == reason
     assert event["path"] == "authz/allow"
     assert (counters["withheld"], counters["recorded"]) == (1, 1)
 
@@ -156,7 +158,7 @@ def test_without_a_policy_the_input_is_withheld(open_log, receiver, decide):
     assert "input" not in event
     assert event["result"] == {"allow": True, "token": "t0p"}
     assert event["erased"] == ["/input"]
-    assert event["custom"] == {"withheld": "no policy is active"}
+    assert event["custom"]["withheld"] == "no policy is active"
 
 
 @pytest.mark.parametrize(
@@ -275,3 +277,104 @@ def test_every_answered_decision_reaches_the_receiver_after_sigkill(open_log, re
     shipped = [event["decision_id"] for event in receiver.accepted]
     assert shipped[: len(answered)] == answered
     assert len(shipped) - len(answered) in (0, 1)
+
+
+def audits(events):
+    return [event["custom"]["audit"] for event in events]
+
+
+def test_dropped_decisions_use_no_number_and_are_told_at_the_end(
+    open_log, receiver, decide, policy_of
+):
+    decision_log = open_log()
+    for drop in (False, True, False):
+        decision_log.record(decide(), policy_of({DROP: drop}))
+    decision_log.close_stream()
+    asyncio.run(decision_log.flush(10))
+    assert [audit["seq"] for audit in audits(receiver.accepted)] == [1, 2, 3]
+    closing = audits(receiver.accepted)[-1]
+    assert (closing["closing"], closing["last_seq"], closing["dropped_by_policy"]) == (True, 2, 1)
+
+
+def test_the_closing_record_is_an_event_of_opa_and_no_decision(open_log, receiver, decide):
+    decision_log = open_log()
+    decision_log.record(decide(), None)
+    decision_log.close_stream()
+    assert not decision_log.has_open_stream
+    asyncio.run(decision_log.flush(10))
+    closing = receiver.accepted[-1]
+    assert set(closing) == {"decision_id", "labels", "timestamp", "custom"}
+    assert closing["labels"] == LABELS
+    counters = decision_log.status.counters
+    assert (counters["recorded"], counters["shipped"]) == (1, 2)
+
+
+def test_a_log_that_recorded_nothing_has_nothing_to_close(open_log, receiver, decide):
+    decision_log = open_log()
+    decision_log.close_stream()
+    decision_log.record(decide(), None)
+    for _ in range(2):
+        decision_log.close_stream()
+    assert decision_log.backlog_events == 2
+
+
+def test_what_comes_after_the_end_begins_another_stream(open_log, receiver, decide):
+    decision_log = open_log()
+    for _ in range(2):
+        decision_log.record(decide(), None)
+        decision_log.close_stream()
+    asyncio.run(decision_log.flush(10))
+    assert [audit["seq"] for audit in audits(receiver.accepted)] == [1, 2, 1, 2]
+    assert len({audit["instance"] for audit in audits(receiver.accepted)}) == 2
+
+
+def test_an_entry_that_was_not_stored_uses_no_number(open_log, receiver, decide):
+    decision_log = open_log(limit_bytes=2000)
+    decision_log.record(decide(), None)
+    with pytest.raises(DecisionLogError, match="full"):
+        decision_log.record(decide(result="x" * 2000), None)
+    decision_log.record(decide(), None)
+    asyncio.run(decision_log.flush(10))
+    assert [audit["seq"] for audit in audits(receiver.accepted)] == [1, 2]
+
+
+def test_a_full_disk_at_the_end_leaves_the_stream_open(open_log, receiver, decide, caplog):
+    decision_log = open_log(limit_bytes=800)
+    decision_log.record(decide(), None)
+    decision_log.close_stream()
+    assert "without a closing record" in caplog.text
+    asyncio.run(decision_log.flush(10))
+    assert [audit["seq"] for audit in audits(receiver.accepted)] == [1]
+
+
+def test_the_chain_is_over_what_is_shipped(open_log, receiver, decide, policy_of, tmp_path):
+    (tmp_path / "key").write_text("secret\n")
+    decision_log = open_log(config={"audit_key_path": str(tmp_path / "key")})
+    decision_log.record(decide(), policy_of({MASK: ["/input/password"]}))
+    asyncio.run(decision_log.flush(10))
+    (event,) = receiver.accepted
+    assert event["erased"] == ["/input/password"]
+    assert is_untouched(event, ChainKey(b"secret"))
+
+
+@pytest.mark.parametrize(
+    "content", [pytest.param(None, id="no file"), pytest.param("\n", id="empty")]
+)
+def test_without_its_key_nothing_is_recorded_and_so_nothing_answered(
+    open_log, decide, tmp_path, content
+):
+    if content is not None:
+        (tmp_path / "key").write_text(content)
+    decision_log = open_log(config={"audit_key_path": str(tmp_path / "key")})
+    with pytest.raises(DecisionLogError, match="audit_key_path"):
+        decision_log.record(decide(), None)
+    assert not decision_log.has_backlog
+
+
+def test_the_console_shows_the_numbers_too(open_log, decide):
+    stream = io.StringIO()
+    decision_log = open_log(config={"service": None, "console": True}, stream=stream)
+    decision_log.record(decide(), None)
+    decision_log.close_stream()
+    lines = [json.loads(line) for line in stream.getvalue().splitlines()]
+    assert [audit["seq"] for audit in audits(lines)] == [1, 2]

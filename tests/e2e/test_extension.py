@@ -41,7 +41,9 @@ def test_the_runtime_starts_after_register_and_decides_before_its_first_answer(l
             assert report.extensions["policy-agent"].by_itself
             assert report.extensions["policy-agent"].exit_code == 0
         assert plane.ids == [answer["id"]]
-        [event] = plane.events
+        [event] = plane.decisions
+        [closing] = plane.closings
+        assert closing["last_seq"] == 1
         assert event["labels"]["function"] == "function"
         assert event["bundles"] == {"main": {"revision": "r1"}}
         assert (event["path"], event["input"], event["result"]) == (
