@@ -1,0 +1,71 @@
+"""Checks of modules as written: imports, and names that hide `input` and `data`.
+
+Pure. Follows OPA v1.22 v1/ast/rego_v1.go and compile.go (checkImports, checkKeywordOverrides).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from policy_agent.errors import PolicyProblem
+from policy_agent.rego import ast
+from policy_agent.rego.check.problems import COMPILE_ERROR
+from policy_agent.rego.check.term_text import ref_text, term_text
+from policy_agent.rego.compile.nodes import ROOTS, call_name, descend
+
+
+def source_problems(
+    modules: Sequence[ast.Module], *, strict: bool = False
+) -> Iterator[PolicyProblem]:
+    """Iterate over what Rego v1 refuses of modules as parsed, and Rego v0 when `strict`."""
+    checked = [module for module in modules if strict or module.rego_version > 0]
+    # The compiler reports arguments that hide a document, and then goes no further.
+    if not any(map(_shadows_by_argument, modules)):
+        for module in checked:
+            yield from _shadowing(module)
+            yield from _imports(module)
+
+
+def _shadowing(module: ast.Module) -> Iterator[PolicyProblem]:
+    for rule in module.rules:
+        if rule.head.name in ROOTS:
+            message = f"rules must not shadow {rule.head.name} (use a different rule name)"
+            yield PolicyProblem(COMPILE_ERROR, message, rule.location)
+    yield from _assignments(module.rules)
+
+
+def _shadows_by_argument(module: ast.Module) -> bool:
+    return any(_root(arg) for rule in module.rules for arg in rule.head.args or ())
+
+
+def _root(term: ast.Term) -> str:
+    text = term_text(term) if isinstance(term, ast.Var | ast.Ref) else ""
+    return text if text in ROOTS else ""
+
+
+def _assignments(node: ast.Body | tuple[ast.Rule, ...]) -> Iterator[PolicyProblem]:
+    for each in descend(node):
+        if isinstance(each, ast.Expr) and call_name(each) == "assign":
+            assert isinstance(each.statement, ast.Call)
+            name = _root(each.statement.args[0]) if each.statement.args else ""
+            if name:
+                message = f"variables must not shadow {name} (use a different variable name)"
+                yield PolicyProblem(COMPILE_ERROR, message, each.location)
+
+
+def _imports(module: ast.Module) -> Iterator[PolicyProblem]:
+    seen: dict[str, ast.Import] = {}
+    for each in module.imports:
+        first = seen.setdefault(_name(each), each)
+        if first is not each:
+            message = f"import must not shadow {_import_text(first)}"
+            yield PolicyProblem(COMPILE_ERROR, message, each.location)
+
+
+def _name(each: ast.Import) -> str:
+    last = each.path.path[-1] if each.path.path else each.path.head
+    return each.alias or (str(last.value) if isinstance(last, ast.Scalar) else term_text(last))
+
+
+def _import_text(each: ast.Import) -> str:
+    return f"import {ref_text(each.path)}" + (f" as {each.alias}" if each.alias else "")

@@ -1,0 +1,157 @@
+"""Compile modules: the passes in OPA's order.
+
+Pure. Follows OPA v1.22 v1/ast/compile.go. A stage that finds errors ends the compilation, so that
+later ones see only what is in order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeAlias
+
+from msgspec.structs import replace
+
+from policy_agent.rego import ast
+from policy_agent.rego.compile.compiled import (
+    NO_CHECKS,
+    Checks,
+    Compiled,
+    CompiledQuery,
+    bounded,
+    find_arity,
+    is_always_defined,
+    require,
+)
+from policy_agent.rego.compile.equal import unify_equal
+from policy_agent.rego.compile.expand import Expansion
+from policy_agent.rego.compile.hoist import (
+    ComprehensionTerms,
+    DynamicTerms,
+    hoist_head_reference,
+    hoist_head_terms,
+)
+from policy_agent.rego.compile.local_rules import RuleNames
+from policy_agent.rego.compile.metadata import Metadata
+from policy_agent.rego.compile.names import Names
+from policy_agent.rego.compile.prints import Prints, erase_prints
+from policy_agent.rego.compile.problems import Problems
+from policy_agent.rego.compile.query import compile_query
+from policy_agent.rego.compile.resolve import exported_names, resolve_module
+from policy_agent.rego.compile.rule_safety import RuleSafety
+from policy_agent.rego.compile.signatures import OPA_BUILTINS, Signature
+from policy_agent.rego.compile.templates import Templates
+from policy_agent.rego.compile.tree import RuleTree, build_tree
+from policy_agent.rego.compile.variables import variables
+from policy_agent.rego.compile.withs import Withs
+
+__all__ = ["Checks", "Compiled", "CompiledQuery", "compile_modules", "compile_query"]
+
+RuleChange: TypeAlias = Callable[[ast.Rule, ast.Module], ast.Rule]
+
+
+def compile_modules(
+    modules: Sequence[ast.Module],
+    *,
+    builtins: Mapping[str, Signature] = OPA_BUILTINS,
+    prints: bool = False,
+    checks: Checks = NO_CHECKS,
+) -> Compiled:
+    """Compile modules together.
+
+    Args:
+        modules: as parsed, in any order.
+        builtins: the functions that may be called.
+        prints: keep `print` calls instead of erasing them.
+        checks: further checks, run at the stages where OPA runs them.
+
+    Raises:
+        PolicyError: the errors of the first stage that found any.
+    """
+    ordered = sorted(modules, key=lambda module: module.file)
+    run = _Modules(ordered, builtins)
+    with bounded():
+        return run.compile(prints=prints, checks=checks)
+
+
+class _Modules:
+    """One compilation: the modules as far as they have come."""
+
+    def __init__(self, modules: list[ast.Module], builtins: Mapping[str, Signature]) -> None:
+        self._modules = modules
+        self._builtins = builtins
+        self._problems = Problems()
+        self._names = Names(variables(tuple(rule for m in modules for rule in m.rules)))
+        self._tree = RuleTree()
+        self._rewritten: dict[str, str] = {}
+
+    def compile(self, *, prints: bool, checks: Checks) -> Compiled:
+        exported = exported_names(self._modules)
+        self._modules = [
+            resolve_module(module, exported[module.package], self._problems)
+            if module.package in exported
+            else module
+            for module in self._modules
+        ]
+        self._problems.raise_found()
+        names, problems = self._names, self._problems
+        self._each(lambda rule, _: hoist_head_reference(rule, names))
+        local = RuleNames(names, self._builtins, problems)
+        self._each(lambda rule, _: local.rule(rule))
+        self._rewritten = local.rewritten
+        problems.raise_found()
+        self._tree = build_tree(self._modules)
+        templates = Templates(
+            names, self._arity, self._builtins, self._is_defined, self._rewritten, problems
+        )
+        self._each(lambda rule, _: templates.rule(rule))
+        problems.raise_found()
+        self._treat_prints(keep=prints)
+        self._each(lambda rule, _: Expansion(names).rule(rule))
+        metadata = Metadata(self._modules, names)
+        self._each(metadata.rule)
+        terms = ComprehensionTerms(names)
+        self._each(lambda rule, _: hoist_head_terms(terms.rule(rule), names))
+        withs = Withs(names, self._tree, self._builtins, problems)
+        self._each(lambda rule, _: withs.rule(rule))
+        problems.raise_found()
+        self._tree = build_tree(self._modules)
+        require(checks.calls(self._state(prints=prints)))
+        safety = RuleSafety(self._arity, self._rewritten, problems)
+        for module in self._modules:
+            for rule in module.rules:
+                safety.check_head(rule, module)
+        problems.raise_found()
+        self._each(safety.order)
+        problems.raise_found()
+        self._each(lambda rule, _: unify_equal(rule))
+        dynamic = DynamicTerms(names)
+        self._each(lambda rule, _: dynamic.rule(rule))
+        self._tree = build_tree(self._modules)
+        compiled = self._state(prints=prints)
+        require(checks.rules(compiled))
+        return compiled
+
+    def _treat_prints(self, *, keep: bool) -> None:
+        if not keep:
+            self._each(lambda rule, _: erase_prints(rule))
+            return
+        kept = Prints(self._names, self._arity, self._rewritten, self._problems)
+        self._each(lambda rule, _: kept.rule(rule))
+        self._problems.raise_found()
+
+    def _state(self, *, prints: bool) -> Compiled:
+        modules = tuple(self._modules)
+        return Compiled(modules, self._tree, self._builtins, self._rewritten, prints)
+
+    def _each(self, change: RuleChange) -> None:
+        """Replace every rule of every module."""
+        self._modules = [
+            replace(module, rules=tuple(change(rule, module) for rule in module.rules))
+            for module in self._modules
+        ]
+
+    def _arity(self, operator: ast.Ref) -> int | None:
+        return find_arity(self._tree, self._builtins, operator)
+
+    def _is_defined(self, reference: ast.Ref) -> bool:
+        return is_always_defined(self._tree, reference)
