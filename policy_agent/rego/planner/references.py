@@ -1,0 +1,232 @@
+"""Plan references: into values, and into `data`, where rules and base documents are one document.
+
+Pure. Follows OPA v1.22 internal/planner/planner.go (planRef, planRefData, planRefDataExtent). One
+thing differs: where a variable ranges over rules, their values are first collected in an array, so
+that what follows is planned once and not once for each rule.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+
+from policy_agent.rego import ast, plan
+from policy_agent.rego.compile.nodes import DATA, INPUT
+from policy_agent.rego.compile.variables import variables
+from policy_agent.rego.planner.trie import RuleTrie
+from policy_agent.rego.planner.unification import Unification
+
+_HIDDEN = "system"
+
+
+class References(Unification):
+    """The part of the planner for references."""
+
+    trie: RuleTrie
+
+    @abstractmethod
+    def call_rules(self, node: RuleTrie) -> plan.Local:
+        """Plan the value of the rules of a node; undefined where they have none."""
+
+    def reference(self, reference: ast.Ref) -> plan.Operand:
+        """Plan the value of a reference; its variables without value range over what is there."""
+        head = reference.head
+        assert isinstance(head, ast.Var)
+        if head.name == DATA:
+            return self._data(self.trie, [], reference.path)
+        local = self.variables.get(head.name)
+        if local is None:
+            raise self.refuse("reference to a variable without value", reference.location)
+        if head.name == INPUT and not reference.path:
+            self.emit(plan.IsDefinedStmt, local)
+        return self._path(plan.LocalOperand(local), reference.path)
+
+    def _path(self, value: plan.Operand, path: Sequence[ast.Term]) -> plan.Operand:
+        for part in path:
+            value = self._step(value, part)
+        return value
+
+    def _step(self, value: plan.Operand, part: ast.Term) -> plan.Operand:
+        if not self.is_known(part):
+            key, item = self.scan(value)
+            self.match(plan.LocalOperand(key), part)
+            return plan.LocalOperand(item)
+        operand = self.term(part)
+        target = self.local()
+        self.emit(plan.DotStmt, value, operand, target)
+        return plan.LocalOperand(target)
+
+    def scan(self, value: plan.Operand) -> tuple[plan.Local, plan.Local]:
+        """Plan what follows for every key and value of a collection."""
+        source, key, item = self.copied(value), self.local(), self.local()
+        self.open(lambda block, place: plan.ScanStmt(source, key, item, block, place))
+        return key, item
+
+    def _base(self, path: Sequence[ast.Term]) -> plan.Operand:
+        """Plan a base document."""
+        local = self.variables.get(DATA)
+        assert local is not None
+        return self._documents(plan.LocalOperand(local), path)
+
+    def _documents(self, value: plan.Operand, path: Sequence[ast.Term]) -> plan.Operand:
+        """Plan a path into base documents."""
+        for part in path:
+            if isinstance(part, ast.Scalar) and type(part.value) is int:
+                value = self._numbered(value, part)
+            else:
+                value = self._step(value, part)
+        return value
+
+    def _numbered(self, value: plan.Operand, part: ast.Scalar) -> plan.Operand:
+        """Plan a step by a number, which in base documents stands for its text, too."""
+        target = self.local()
+
+        def as_number() -> None:
+            self.emit(plan.DotStmt, value, self.term(part), target)
+            self.emit(plan.BreakStmt, 1)
+
+        def choose() -> None:
+            self.block(self.closed(as_number).block)
+            self.emit(plan.DotStmt, value, self.string(str(part.value)), target)
+
+        self.emit(plan.ResetLocalStmt, target)
+        self.block(self.closed(choose).block)
+        self.emit(plan.IsDefinedStmt, target)
+        return plan.LocalOperand(target)
+
+    def _data(self, node: RuleTrie, base: list[ast.Term], path: Sequence[ast.Term]) -> plan.Operand:
+        """Plan `data.<base>.<path>` where `node` holds the rules below `data.<base>`."""
+        for index, part in enumerate(path):
+            rest = path[index + 1 :]
+            if not isinstance(part, ast.Scalar) and node.children():
+                return self._choose(node, base, path[index:])
+            child = node.get(part.value) if isinstance(part, ast.Scalar) else None
+            base = [*base, part]
+            if child is None:
+                return self._base([*base, *rest])
+            if child.rules:
+                return self._below(child, base, rest)
+            node = child
+        return self._extent(node, base)
+
+    def _choose(
+        self, node: RuleTrie, base: list[ast.Term], path: Sequence[ast.Term]
+    ) -> plan.Operand:
+        """Plan `data.<base>.<path>` where the path begins with a variable and rules are below."""
+        rows = _Rows(self, path)
+        children = node.children()
+        names = self.local()
+        self.emit(plan.MakeSetStmt, names)
+        for key, _ in children:
+            self.emit(plan.SetAddStmt, self.string(key), names)
+
+        def documents() -> None:
+            key, item = self.scan(self._base(base))
+            other = plan.DotStmt(plan.LocalOperand(names), plan.LocalOperand(key), self.local())
+            self.emit(plan.NotStmt, plan.Block((other,)))
+            self.match(plan.LocalOperand(key), path[0])
+            rows.add(self._documents(plan.LocalOperand(item), path[1:]))
+
+        self.block(self.closed(documents).block)
+        for key, child in children:
+
+            def rules(key: str = key, child: RuleTrie = child) -> None:
+                self.match(self.string(key), path[0])
+                rows.add(self._below(child, [*base, ast.Scalar(key)], path[1:]))
+
+            self.block(self.closed(rules).block)
+        return rows.each()
+
+    def _below(
+        self, node: RuleTrie, base: list[ast.Term], path: Sequence[ast.Term]
+    ) -> plan.Operand:
+        if node.arity:
+            return self.undefined()
+        if node.rules:
+            return self._path(plan.LocalOperand(self.call_rules(node)), path)
+        return self._data(node, base, path)
+
+    def _extent(self, node: RuleTrie, base: list[ast.Term]) -> plan.Operand:
+        """Plan the whole document: what rules define, merged over base documents."""
+        virtual = self._virtual(node)
+        target = self.local()
+
+        def merge() -> None:
+            documents = self.copied(self._base(base))
+            self.emit(plan.ObjectMergeStmt, documents, virtual, target)
+            self.emit(plan.BreakStmt, 1)
+
+        def choose() -> None:
+            self.block(self.closed(merge).block)
+            self.emit(plan.AssignVarStmt, plan.LocalOperand(virtual), target)
+
+        self.block(self.closed(choose).block)
+        return plan.LocalOperand(target)
+
+    def _virtual(self, node: RuleTrie) -> plan.Local:
+        """Plan the object of everything that rules define below a node."""
+        target = self.local()
+        self.emit(plan.MakeObjectStmt, target)
+        for key, child in node.children():
+            if child.arity or (not node.path and key == _HIDDEN):
+                continue
+            if not child.rules:
+                value = self._virtual(child)
+                self.emit(plan.ObjectInsertStmt, self.string(key), plan.LocalOperand(value), target)
+                continue
+
+            def insert(key: str = key, child: RuleTrie = child) -> None:
+                value = self.call_rules(child)
+                self.emit(plan.ObjectInsertStmt, self.string(key), plan.LocalOperand(value), target)
+
+            self.block(self.closed(insert).block)
+        return target
+
+
+class _Rows:
+    """The values of a reference that has several, each with the variables that it binds.
+
+    Where it binds none there is one value at most, and no need for an array.
+    """
+
+    def __init__(self, planner: References, path: Sequence[ast.Term]) -> None:
+        self._planner = planner
+        self._bound = [
+            name for name in variables(tuple(path)) if planner.variables.get(name) is None
+        ]
+        self._target = planner.local()
+        if self._bound:
+            planner.emit(plan.MakeArrayStmt, 0, self._target)
+        else:
+            planner.emit(plan.ResetLocalStmt, self._target)
+
+    def add(self, value: plan.Operand) -> None:
+        """Plan to keep a value, in the place where the variables are bound."""
+        planner = self._planner
+        if not self._bound:
+            planner.emit(plan.AssignVarStmt, value, self._target)
+            return
+        row = planner.local()
+        planner.emit(plan.MakeArrayStmt, len(self._bound) + 1, row)
+        for name in self._bound:
+            planner.emit(plan.ArrayAppendStmt, planner.term(ast.Var(name)), row)
+        planner.emit(plan.ArrayAppendStmt, value, row)
+        planner.emit(plan.ArrayAppendStmt, plan.LocalOperand(row), self._target)
+
+    def each(self) -> plan.Operand:
+        """Plan what follows for every value that was kept."""
+        planner = self._planner
+        target = plan.LocalOperand(self._target)
+        if not self._bound:
+            planner.emit(plan.IsDefinedStmt, self._target)
+            return target
+        _, row = planner.scan(target)
+        for index, name in enumerate(self._bound):
+            planner.variables.put(name, self._item(row, index))
+        return plan.LocalOperand(self._item(row, len(self._bound)))
+
+    def _item(self, row: plan.Local, index: int) -> plan.Local:
+        key, item = self._planner.local(), self._planner.local()
+        self._planner.emit(plan.MakeNumberIntStmt, index, key)
+        self._planner.emit(plan.DotStmt, plan.LocalOperand(row), plan.LocalOperand(key), item)
+        return item
