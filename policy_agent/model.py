@@ -70,6 +70,7 @@ class Bundle:
         modules: path in the archive without leading slash -> Rego source.
         data: the base documents, merged from all data files.
         etag: as the source sent it, None when it sent none.
+        plan: OPA's `plan.json` of the modules, None when the bundle has none.
         size_bytes: length of the archive as downloaded.
         raw: the archive as downloaded, so that a copy on disk can be verified again; empty for
             a bundle read from a directory.
@@ -80,6 +81,7 @@ class Bundle:
     modules: Mapping[str, str]
     data: JsonObject
     etag: str | None = None
+    plan: bytes | None = field(default=None, repr=False)
     size_bytes: int = 0
     raw: bytes = field(default=b"", repr=False)
 

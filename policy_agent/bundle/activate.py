@@ -23,10 +23,13 @@ class Combined:
     Attributes:
         modules: `<bundle name>/<path in the bundle>` -> Rego source.
         data: the base documents of all bundles; it shares parts with them, so it is not changed.
+        plan: what the modules are as OPA's `plan.json`, None when they have to be compiled: a plan
+            knows the rules of its own bundle only.
     """
 
     modules: dict[str, str]
     data: JsonObject
+    plan: bytes | None = None
 
 
 def combine(bundles: Mapping[str, Bundle]) -> Combined:
@@ -47,7 +50,8 @@ def combine(bundles: Mapping[str, Bundle]) -> Combined:
             raise BundleActivationError(f"data of bundle {name} conflicts with another bundle's")
         data = both
         about[name] = {"manifest": _manifest_document(bundle.manifest), "etag": bundle.etag or ""}
-    return Combined(modules, _with_about(data, about))
+    plan = next(iter(bundles.values())).plan if len(bundles) == 1 else None
+    return Combined(modules, _with_about(data, about), plan)
 
 
 def _check_roots(bundles: Mapping[str, Bundle]) -> None:

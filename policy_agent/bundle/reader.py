@@ -16,10 +16,12 @@ from policy_agent.bundle.package_name import package_name
 from policy_agent.bundle.verify import verify
 from policy_agent.config import DEFAULT_BUNDLE_LIMIT_BYTES, Key, Signing
 from policy_agent.errors import BundleFormatError
+from policy_agent.garbage import uncollected
 from policy_agent.model import Bundle, JsonObject, Manifest
 
 NO_KEYS: Final[Mapping[str, Key]] = MappingProxyType({})
 _PATCH_NAME: Final = "patch.json"
+PLAN_NAME: Final = "plan.json"
 
 
 def read_bundle(
@@ -80,6 +82,7 @@ def read_files(
             modules=_modules(files, manifest),
             data=_data(files, manifest),
             etag=etag,
+            plan=files.get(PLAN_NAME),
             size_bytes=len(raw),
             raw=raw,
         )
@@ -107,6 +110,11 @@ def _modules(files: Mapping[str, bytes], manifest: Manifest) -> dict[str, str]:
 
 
 def _data(files: Mapping[str, bytes], manifest: Manifest) -> JsonObject:
+    with uncollected():
+        return _merged_data(files, manifest)
+
+
+def _merged_data(files: Mapping[str, bytes], manifest: Manifest) -> JsonObject:
     data: JsonObject = {}
     for path in sorted(path for path in files if _basename(path) in documents.DATA_NAMES):
         value = documents.parse_data_file(path, files[path])

@@ -8,8 +8,9 @@ none.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 from policy_agent.bundle.activate import combine
 from policy_agent.errors import BundleActivationError, BundleError, PolicyError
@@ -17,7 +18,16 @@ from policy_agent.model import Bundle, Evaluator, JsonObject, Snapshot
 
 log = logging.getLogger(__name__)
 
-CompilePolicy = Callable[[Mapping[str, str], JsonObject], Evaluator]
+
+class CompilePolicy(Protocol):
+    """Makes a policy of modules by id and base documents, by their plan where there is one."""
+
+    def __call__(
+        self, modules: Mapping[str, str], data: JsonObject, /, *, plan: bytes | None = None
+    ) -> Evaluator:
+        """Return the policy, or raise PolicyError."""
+
+
 Failure = BundleError | PolicyError
 
 
@@ -81,7 +91,9 @@ def _compile_singly(
 def _compiled(bundles: Mapping[str, Bundle], compile_policy: CompilePolicy) -> Snapshot:
     combined = combine(bundles)
     try:
-        return Snapshot(compile_policy(combined.modules, combined.data), bundles)
+        return Snapshot(
+            compile_policy(combined.modules, combined.data, plan=combined.plan), bundles
+        )
     except (BundleError, PolicyError):
         raise
     except Exception as exc:

@@ -2,31 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Protocol, Self
 
-from policy_agent.errors import EvaluationError, PolicyError, PolicyProblem
+from policy_agent.errors import PolicyError, PolicyProblem
 from policy_agent.model import UNDEFINED, DataPath, JsonObject
-from policy_agent.rego.second_opinion import check, wording
-from policy_agent.rego.second_opinion.engine import Engine
+from policy_agent.rego.options import DEFAULT_OPTIONS, CompileOptions, Query
+from policy_agent.rego.values import with_exact_numbers
+
+if TYPE_CHECKING:
+    from policy_agent.rego.compiled import CompiledPolicy
+    from policy_agent.rego.results import QueryResult
 
 DEFAULT_DEADLINE_SECONDS = 1.0
-_HIDDEN_NAME = "system"
+
+EngineName = Literal["compiled", "regopy"]
+
+
+class Engine(Protocol):
+    """What evaluates behind a policy; documents are as in `Policy`."""
+
+    rules: frozenset[str]
+
+    def evaluate(self, path: DataPath, value: Any) -> Any:
+        """Return the value of a document below `data`, or UNDEFINED."""
+
+    def query(self, text: str, value: Any) -> list[JsonObject]:
+        """Return the variables of every solution of a query."""
+
+    def results(self, query: Query, value: Any, *, strict: bool = False) -> list[QueryResult]:
+        """Return every solution of a query with the values of its expressions."""
+
+    def close(self) -> None:
+        """Release what the engine holds."""
 
 
 class Policy:
     """A compiled policy, immutable and safe to share between threads; close it after use."""
 
-    def __init__(
-        self, engine: Engine, definitions: check.Definitions, data_names: Iterable[str]
-    ) -> None:
+    def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._definitions = definitions
-        self._rules = frozenset("/".join(path) for path in definitions.rules)
-        defined = (path[0] for path in (*definitions.rules, *definitions.functions))
-        self._names = sorted({*defined, *data_names} - {_HIDDEN_NAME})
 
     @classmethod
     def from_modules(
@@ -34,30 +51,57 @@ class Policy:
         modules: Mapping[str, str],
         data: JsonObject | None = None,
         *,
+        plan: bytes | None = None,
+        v0_modules: Collection[str] = (),
         deadline_seconds: float = DEFAULT_DEADLINE_SECONDS,
+        engine: EngineName = "compiled",
+        options: CompileOptions = DEFAULT_OPTIONS,
     ) -> Self:
-        """Compile Rego v1 modules over base documents.
+        """Compile Rego modules over base documents.
 
         Args:
             modules: file name -> text.
-            data: the base documents, an object.
+            data: the base documents, an object as `codec.decode_json` gives it (no floats); it must
+                not be changed afterwards.
+            plan: the same modules as OPA's `plan.json`; they are then not compiled until a
+                query asks for it.
+            v0_modules: the files that are written in Rego v0.
             deadline_seconds: limit for one evaluation.
+            engine: `regopy` is an independent implementation to compare with, slower and with
+                less of the language; it knows no v0 and no options.
+            options: how OPA's commands may compile.
 
         Raises:
             PolicyError: the policy cannot be parsed, compiled or run faithfully.
         """
-        definitions, calls = check.check_modules(modules)
-        engine = Engine(
-            modules, wording.encode_value(data or {}), deadline_seconds=deadline_seconds
+        if engine == "regopy":
+            # Late: the agent never compares.
+            from policy_agent.rego.second_opinion.opinion import SecondOpinion
+
+            opinion = SecondOpinion.compile(modules, data or {}, deadline_seconds=deadline_seconds)
+            return cls(opinion)
+
+        def compile_sources() -> CompiledPolicy:
+            # Late: an agent that only runs ready plans needs no compiler.
+            from policy_agent.rego.compiled import CompiledPolicy
+
+            return CompiledPolicy.compile(
+                modules,
+                data or {},
+                v0_modules=v0_modules,
+                deadline_seconds=deadline_seconds,
+                options=options,
+            )
+
+        if plan is None:
+            return cls(compile_sources())
+        # Late: most of the engine is not needed to name it.
+        from policy_agent.rego.ready import ReadyPolicy
+
+        ready = ReadyPolicy(
+            plan, data or {}, deadline_seconds=deadline_seconds, compile_sources=compile_sources
         )
-        try:
-            names = {check.builtin_name(call) for call in calls}
-            check.refuse_unknown(calls, engine.unknown_builtins(names))
-            engine.load()
-        except BaseException:
-            engine.close()
-            raise
-        return cls(engine, definitions, data or ())
+        return cls(ready)
 
     @classmethod
     def from_bundle(
@@ -73,12 +117,14 @@ class Policy:
         from policy_agent.bundle.directory import read_path
 
         bundle = read_path(Path(path).name, Path(path))
-        return cls.from_modules(bundle.modules, bundle.data, deadline_seconds=deadline_seconds)
+        return cls.from_modules(
+            bundle.modules, bundle.data, plan=bundle.plan, deadline_seconds=deadline_seconds
+        )
 
     @property
     def rules(self) -> frozenset[str]:
         """Return every rule's path below `data`, slash-separated; functions are not listed."""
-        return self._rules
+        return self._engine.rules
 
     def evaluate(self, path: str | DataPath, input: Any = UNDEFINED) -> Any:  # noqa: A002
         """Return the value of a document below `data`, or UNDEFINED.
@@ -92,42 +138,58 @@ class Policy:
             EvaluationError: rules conflict, or the engine failed; the next call is unaffected.
             EvaluationDeadlineError: it took longer than allowed.
         """
-        segments = _segments(path)
-        term = wording.encode_value(input)
-        if segments:
-            return self._document(segments, term)
-        # regopy's own root document lacks the base data.
-        documents = {name: self._document((name,), term) for name in self._names}
-        return {name: value for name, value in documents.items() if value is not UNDEFINED}
+        return self._engine.evaluate(_segments(path), with_exact_numbers(input))
 
     def query(self, text: str, input: Any = UNDEFINED) -> list[JsonObject]:  # noqa: A002
         """Return the variables of every solution of a query, as OPA's query API does.
 
-        A query without variables that holds gives one empty object, and so does a false one: its
-        truth must be read from a variable, as in `x := 1 == 2`.
+        A query without variables that holds gives one empty object, and so does a single false
+        expression: its value is among `results`, or read from a variable, as in `x := 1 == 2`.
 
         Raises:
             PolicyError: the text is not a query that can be run faithfully.
             EvaluationError: as for `evaluate`.
         """
-        calls = check.check_query(text, self._definitions)
-        names = {check.builtin_name(call) for call in calls}
-        check.refuse_unknown(calls, self._engine.unknown_builtins(names))
-        query = wording.truth_query(wording.one_spelling("", text))
-        return wording.read_solutions(self._engine.run(query, wording.encode_value(input)))
+        return self._engine.query(text, with_exact_numbers(input))
 
-    def _document(self, segments: tuple[str | int, ...], term: bytes) -> Any:
-        if self._definitions.is_function(segments):
-            return UNDEFINED
-        try:
-            answer = self._engine.run(wording.path_query(segments), term)
-        except PolicyError as exc:
-            message = exc.problems[0].message
-            raise EvaluationError(PolicyProblem("eval_internal_error", message)) from exc
-        return wording.read_document(answer)
+    def results(
+        self,
+        query: Query,
+        input: Any = UNDEFINED,  # noqa: A002
+        *,
+        strict: bool = False,
+    ) -> list[QueryResult]:
+        """Return every solution of a query with the values of its expressions, as `opa eval` does.
+
+        Args:
+            query: the query and what holds around it.
+            input: the input document, UNDEFINED when there is none.
+            strict: a failing built-in function ends the evaluation with its error.
+
+        Raises:
+            PolicyError: the text is not a query that can be run faithfully.
+            EvaluationError: as for `evaluate`.
+        """
+        return self._engine.results(query, with_exact_numbers(input), strict=strict)
+
+    def plan(self, entrypoints: Sequence[str] = ()) -> bytes:
+        """Return the policy as OPA's `plan.json`.
+
+        Args:
+            entrypoints: the documents below `data` that can be asked for, slash-separated; without
+                any, `data` itself, every package and every rule.
+
+        Raises:
+            PolicyError: an entry point is neither, or the engine has no plans.
+        """
+        plan = getattr(self._engine, "plan", None)
+        if plan is None:
+            raise PolicyError([PolicyProblem("", "only a compiled policy can be planned")])
+        made: bytes = plan(entrypoints)
+        return made
 
     def close(self) -> None:
-        """End the engine's process."""
+        """Release what the engine holds."""
         self._engine.close()
 
     def __enter__(self) -> Self:

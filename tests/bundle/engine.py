@@ -24,7 +24,9 @@ class Engine:
     def __post_init__(self) -> None:
         self.may_finish.set()
 
-    def compile(self, modules: Mapping[str, str], data: JsonObject) -> TableEvaluator:
+    def compile(
+        self, modules: Mapping[str, str], data: JsonObject, *, plan: bytes | None = None
+    ) -> TableEvaluator:
         self.started.set()
         self.may_finish.wait(10)
         for path, source in sorted(modules.items()):

@@ -30,6 +30,13 @@ def test_modules_and_data_of_all_bundles_are_joined():
     assert bundles["one"].data == {"a": {"b": {"x": 1}}}, "the bundle's own data is untouched"
 
 
+def test_only_a_bundle_that_is_alone_runs_by_its_plan():
+    planned = Bundle("one", Manifest(roots=("a",)), {}, {}, plan=b"{}")
+    assert combine({"one": planned}).plan == b"{}"
+    assert combine({"one": planned, **with_roots(two=("b",))}).plan is None
+    assert combine(with_roots(one=("a",))).plan is None
+
+
 def test_the_whole_manifest_can_be_read():
     manifest = Manifest("r", ("a",), 1, {"/p.rego": 1}, {"team": "core"})
     data = combine({"b": Bundle("b", manifest, {}, {})}).data

@@ -43,6 +43,11 @@ def test_data_files_merge_by_directory_and_other_files_are_ignored():
     assert read_files("b", files).data == {"a": {"x": 1, "y": "on", "b": [1, 2]}}
 
 
+def test_the_ready_plan_is_the_one_at_the_top():
+    assert read_files("b", {"plan.json": b"top", "a/plan.json": b"below"}).plan == b"top"
+    assert read_files("b", {"a/plan.json": b"below"}).plan is None
+
+
 @pytest.mark.parametrize(
     ("files", "message"),
     [

@@ -10,6 +10,7 @@ import pytest
 
 from policy_agent.bundle.directory import read_directory
 from policy_agent.cli import main
+from policy_agent.codec import decode_json
 from policy_agent.rego import Policy
 from tests.support import OPA, needs_opa
 
@@ -106,9 +107,10 @@ class TestBesideOpa:
         assert result.returncode == 0, result.stdout + result.stderr
 
     def test_opa_decides_alike_on_sound_and_unsound_requests(self, policy, tmp_path):
-        inputs = [request(random.Random(seed)) for seed in range(300)]
+        text = json.dumps([request(random.Random(seed)) for seed in range(300)])
+        inputs = decode_json(text.encode())
         path = tmp_path / "input.json"
-        path.write_text(json.dumps(inputs))
+        path.write_text(text)
         query = "[d | some request in input; d := data.orders.authz.decision with input as request]"
         result = opa("eval", "-b", str(ORDERS), "-i", str(path), "-f", "raw", query)
         expected = json.loads(result.stdout)

@@ -13,6 +13,7 @@ import pytest
 import policy_agent
 from policy_agent.errors import EvaluationDeadlineError, EvaluationError, PolicyError
 from policy_agent.rego import Policy
+from policy_agent.rego.options import Query
 from policy_agent.rego.second_opinion import engine as engine_module
 from policy_agent.rego.second_opinion.engine import Engine
 
@@ -119,14 +120,14 @@ def test_large_inputs_pass_both_ways():
 def test_a_crash_while_compiling_refuses_the_policy():
     nested = "[" * 20_000 + "]" * 20_000
     with pytest.raises(PolicyError) as caught:
-        Policy.from_modules({"m.rego": f"package a\np := {nested}"})
+        Policy.from_modules({"m.rego": f"package a\np := {nested}"}, engine="regopy")
     assert str(caught.value) == (
         "rego_compile_error: the engine crashed while compiling (signal 11)"
     )
 
 
 def test_a_crashing_query_leaves_the_policy_usable():
-    with Policy.from_modules({"m.rego": SOURCE}) as policy:
+    with Policy.from_modules({"m.rego": SOURCE}, engine="regopy") as policy:
         with pytest.raises(EvaluationError, match="crashed"):
             policy.evaluate("a/crash")
         assert policy.query("x := count(data.a.answer)") == []
@@ -134,8 +135,8 @@ def test_a_crashing_query_leaves_the_policy_usable():
 
 
 def test_closing_ends_the_child_and_leaves_no_zombie():
-    policy = Policy.from_modules({"m.rego": SOURCE})
-    pid = policy._engine.pid
+    policy = Policy.from_modules({"m.rego": SOURCE}, engine="regopy")
+    pid = policy._engine._engine.pid  # type: ignore[attr-defined]
     assert is_running(pid)
     policy.close()
     policy.close()
@@ -147,7 +148,7 @@ def test_closing_ends_the_child_and_leaves_no_zombie():
 def test_a_refused_policy_leaves_no_child():
     before = children()
     with pytest.raises(PolicyError):
-        Policy.from_modules({"m.rego": "package a\np := foo.bar(1)"})
+        Policy.from_modules({"m.rego": "package a\np := foo.bar(1)"}, engine="regopy")
     assert children() == before
 
 
@@ -184,7 +185,7 @@ def test_the_child_needs_no_site_packages_of_its_own():
 import sys
 sys.path[:] = sys.argv[1:]
 from policy_agent.rego import Policy
-with Policy.from_modules({"m.rego": "package a\\np := 1"}) as policy:
+with Policy.from_modules({"m.rego": "package a\\np := 1"}, engine="regopy") as policy:
     assert policy.evaluate("a/p") == 1
 """
     root = str(Path(policy_agent.__file__).parents[1])
@@ -234,4 +235,64 @@ def test_a_refused_query_does_not_disturb_the_compiled_ones(engine, two_queries_
 def test_an_engine_that_cannot_start_refuses_the_policy(monkeypatch):
     monkeypatch.setattr(sys, "executable", "/nonexistent/python")
     with pytest.raises(PolicyError, match="the engine cannot be started: No such file"):
-        Policy.from_modules({"m.rego": "package a\np := 1"})
+        Policy.from_modules({"m.rego": "package a\np := 1"}, engine="regopy")
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        pytest.param(
+            "package a\ndeny if {\n  net.cidr_contains(`10.0.0.0/8`, input.ip)\n}",
+            "m.rego:3: rego_type_error: undefined function net.cidr_contains",
+            id="builtin_that_regopy_lacks",
+        ),
+        pytest.param(
+            "package a\n# é\np := 1\nq if 1 ==\n",
+            "m.rego:4: rego_parse_error: Invalid boolean operator",
+            id="refused_by_regopy",
+        ),
+    ],
+)
+def test_what_regopy_cannot_run_is_refused(source, expected):
+    with pytest.raises(PolicyError) as caught:
+        Policy.from_modules({"a.rego": "package ok\nx := 1", "m.rego": source}, engine="regopy")
+    assert str(caught.value) == expected
+
+
+def test_recursion_is_an_evaluation_error():
+    source = "package a\np := data.a.q\nq := data.a.p"
+    with (
+        Policy.from_modules({"m.rego": source}, engine="regopy") as policy,
+        pytest.raises(EvaluationError) as caught,
+    ):
+        policy.evaluate("a/p")
+    assert caught.value.problem.code == "rego_recursion_error"
+
+
+def test_an_input_that_is_no_json_is_an_evaluation_error():
+    with (
+        Policy.from_modules({"m.rego": SOURCE}, engine="regopy") as policy,
+        pytest.raises(EvaluationError, match="not a JSON value"),
+    ):
+        policy.evaluate("a/echo", object())
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        pytest.param("1 == 2", [{}], id="false_is_a_solution_too"),
+        pytest.param("x := 1; x == 2", [], id="no_solution"),
+        pytest.param("some x in [1, 2]; x > 1", [{"x": 2}], id="several"),
+    ],
+)
+def test_queries_have_the_solutions_that_opa_has(text, expected):
+    with Policy.from_modules({"m.rego": SOURCE}, engine="regopy") as policy:
+        assert policy.query(text) == expected
+
+
+def test_the_values_of_expressions_are_not_known():
+    with (
+        Policy.from_modules({"m.rego": SOURCE}, engine="regopy") as policy,
+        pytest.raises(PolicyError, match="regopy cannot capture values"),
+    ):
+        policy.results(Query("1 == 2"))

@@ -123,18 +123,20 @@ def test_conflicting_rules_are_an_evaluation_error(policy):
     with pytest.raises(EvaluationError) as caught:
         policy.evaluate("a/b/conflicting", {"a": 1, "b": 1})
     assert caught.value.problem.code == "eval_conflict_error"
-    assert caught.value.problem.message == "complete rules must not produce multiple outputs"
+    message = caught.value.problem.message
+    assert message.startswith("rule data.a.b.conflicting produced conflicting values")
     assert policy.evaluate("a/b/conflicting", {"a": 1}) == 1
 
 
-def test_recursion_is_an_evaluation_error():
-    source = "package a\np := data.a.q\nq := data.a.p"
-    with (
-        Policy.from_modules({"m.rego": source}) as policy,
-        pytest.raises(EvaluationError) as caught,
-    ):
-        policy.evaluate("a/p")
-    assert caught.value.problem.code == "rego_recursion_error"
+def test_recursion_is_refused():
+    with pytest.raises(PolicyError) as caught:
+        Policy.from_modules({"m.rego": "package a\np := data.a.q\nq := data.a.p"})
+    assert str(caught.value).splitlines() == [
+        "m.rego:2: rego_recursion_error: rule data.a.p is recursive: "
+        "data.a.p -> data.a.q -> data.a.p",
+        "m.rego:3: rego_recursion_error: rule data.a.q is recursive: "
+        "data.a.q -> data.a.p -> data.a.q",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -187,9 +189,12 @@ def test_query(policy, text, expected):
         pytest.param("", "cannot evaluate empty query", id="empty"),
         pytest.param("# nothing", "cannot evaluate empty query", id="comment"),
         pytest.param("x := nope(1)", "undefined function nope", id="function"),
-        pytest.param("x := net.cidr_merge([])", "undefined function net.cidr_merge", id="builtin"),
+        pytest.param("x := y", "var y is unsafe", id="variable"),
+        pytest.param(
+            "http.send({})", "unsafe built-in function calls in expression: http.send", id="network"
+        ),
         pytest.param("data.a[", "unexpected eof token", id="bracket"),
-        pytest.param("1 ==", "Invalid boolean operator", id="operator"),
+        pytest.param("1 ==", "unexpected eof token", id="operator"),
     ],
 )
 def test_a_wrong_query_is_refused(policy, text, message):
@@ -202,11 +207,6 @@ def test_a_wrong_query_is_refused(policy, text, message):
     ("source", "expected"),
     [
         pytest.param(
-            "package a\ndeny if {\n  net.cidr_contains(`10.0.0.0/8`, input.ip)\n}",
-            "m.rego:3: rego_type_error: undefined function net.cidr_contains",
-            id="builtin_that_regopy_lacks",
-        ),
-        pytest.param(
             "package a\np := foo.bar(1)",
             "m.rego:2: rego_type_error: undefined function foo.bar",
             id="unknown_function",
@@ -218,8 +218,8 @@ def test_a_wrong_query_is_refused(policy, text, message):
         ),
         pytest.param(
             "package a\n# é\np := 1\nq if 1 ==\n",
-            "m.rego:4: rego_parse_error: Invalid boolean operator",
-            id="refused_by_regopy",
+            "m.rego:5: rego_parse_error: unexpected eof token\n\tq if 1 ==\n\t        ^",
+            id="syntax",
         ),
     ],
 )
@@ -229,22 +229,17 @@ def test_a_policy_that_cannot_be_run_faithfully_is_refused(source, expected):
     assert str(caught.value) == expected
 
 
-def test_what_regopy_refuses_is_located_in_each_module():
+def test_problems_of_several_modules_are_told_at_once():
     modules = {"m.rego": "package a\np if 1 ==", "é.rego": "package b\n# é\nq if 2 =="}
     with pytest.raises(PolicyError) as caught:
         Policy.from_modules(modules)
     places = [(p.location.file, p.location.row, p.location.col) for p in caught.value.problems]
-    assert places == [("m.rego", 2, 8), ("é.rego", 3, 8)]
+    assert places == [("m.rego", 2, 9), ("é.rego", 3, 9)]
 
 
 def test_policies_see_no_environment_variable():
     with Policy.from_modules({"m.rego": "package a\np := opa.runtime().env"}) as policy:
-        assert policy.evaluate("a/p") == {}
-
-
-def test_an_input_that_is_no_json_is_an_evaluation_error(policy):
-    with pytest.raises(EvaluationError, match="not a JSON value"):
-        policy.evaluate("a/b/allow", {"user": object()})
+        assert policy.evaluate("a/p") is UNDEFINED
 
 
 def test_a_policy_without_modules_serves_its_data():

@@ -24,7 +24,7 @@ default allow := false
 
 allow if input.user == "bob"
 
-echo := input.value
+echo := input
 
 tags contains tag if some tag in ["b", "a<c", "ü"]
 
@@ -135,7 +135,7 @@ V1_BODIES = [
     b'{"input":{"value":{"a<b":"\\u2028&"}}}',
     b" \n {}",
     b"x" * 5001,
-    b'{"input":{"value":[[],{},0,1000000000000000000000,0.5,null,false]}}',
+    b'{"input":[[],{},0,1e2,1.0,0.5,1e400,1000000000000000000000,null,false]}',
     b'{"input":{"value":null}}',
 ]
 PATHS = [

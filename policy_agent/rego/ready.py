@@ -1,0 +1,140 @@
+"""Ready plans: policies that a bundle brings compiled, so that no front end is needed to decide.
+
+Questions that are no document (queries) are compiled from the bundle's sources on first use.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from policy_agent.errors import EvaluationError, PolicyError, PolicyProblem
+from policy_agent.model import DataPath, JsonObject
+from policy_agent.rego.codegen.names import INPUT_AND_DATA
+from policy_agent.rego.context import Context
+from policy_agent.rego.options import NETWORK_BUILTINS, Query
+from policy_agent.rego.plan_file import open_plan
+from policy_agent.rego.runtime.operations import dot
+from policy_agent.rego.runtime.runner import PlanRunner
+from policy_agent.rego.values import Value, to_json
+
+if TYPE_CHECKING:
+    from policy_agent.rego.compiled import CompiledPolicy
+    from policy_agent.rego.results import QueryResult
+
+_HIDDEN_NAME = "system"
+
+
+class ReadyPolicy:
+    """A plan and data, ready to be asked; immutable and safe to share between threads.
+
+    A path is answered by its entry point. One without is looked up in the longest entry point above
+    it if a rule is there, and in the base documents otherwise.
+
+    Args:
+        raw: `plan.json`.
+        data: the base documents.
+        deadline_seconds: limit for one evaluation.
+        compile_sources: makes the same policy from its sources.
+
+    Raises:
+        PolicyError: the plan is none, or one that cannot be run.
+    """
+
+    def __init__(
+        self,
+        raw: bytes,
+        data: JsonObject,
+        *,
+        deadline_seconds: float,
+        compile_sources: Callable[[], CompiledPolicy],
+    ) -> None:
+        policy = open_plan(raw)
+        refused = {each.name for each in policy.static.builtin_funcs} & NETWORK_BUILTINS
+        if refused:
+            names = ", ".join(sorted(refused))
+            message = f"unsafe built-in function calls in plan: {names}"
+            raise PolicyError([PolicyProblem("rego_type_error", message)])
+        if not policy.plans:
+            # It would answer nothing, whatever the sources say.
+            raise PolicyError([PolicyProblem("plan_error", "the plan has no entry points")])
+        self._runner = PlanRunner(policy, data)
+        self._data = data
+        self._deadline_seconds = deadline_seconds
+        self._compile_sources = compile_sources
+        self._compiled: CompiledPolicy | None = None
+        self._lock = threading.Lock()
+        self._entrypoints = frozenset(self._runner.entrypoints)
+        self._rules = frozenset(
+            func.path[1:] for func in policy.funcs if len(func.params) == INPUT_AND_DATA
+        )
+        self.rules = frozenset("/".join(path) for path in self._rules if path)
+
+    def evaluate(self, path: DataPath, value: Any) -> Any:
+        """Return the value of a document below `data`, or UNDEFINED.
+
+        Raises:
+            EvaluationError: rules conflict, or it took longer than allowed.
+        """
+        known = self._entrypoint_length(path)
+        found: Value = self._data
+        if known is not None:
+            name = "/".join(map(str, path[:known]))
+            deadline = time.monotonic() + self._deadline_seconds
+            context = Context(deadline=deadline, allow_net=frozenset())
+            try:
+                found = self._runner.evaluate(name, value, context)
+            except PolicyError as exc:
+                # Of a function that had not been read before.
+                raise EvaluationError(exc.problems[0]) from exc
+        for key in path[known or 0 :]:
+            found = dot(found, key)
+        if not path and isinstance(found, dict):
+            found = {name: item for name, item in found.items() if name != _HIDDEN_NAME}
+        return to_json(found)
+
+    def query(self, text: str, value: Any) -> list[JsonObject]:
+        """Return the variables of every solution of a query.
+
+        Raises:
+            PolicyError: the text is not a query, or not one of this policy.
+            EvaluationError: as for `evaluate`.
+        """
+        return self._sources().query(text, value)
+
+    def results(self, query: Query, value: Any, *, strict: bool = False) -> list[QueryResult]:
+        """Return every solution of a query, with the values of its expressions.
+
+        Raises:
+            PolicyError: the text is not a query, or not one of this policy.
+            EvaluationError: as for `evaluate`.
+        """
+        return self._sources().results(query, value, strict=strict)
+
+    def close(self) -> None:
+        """Do nothing: there is nothing but memory to release."""
+
+    def _entrypoint_length(self, path: DataPath) -> int | None:
+        """Return how much of a path is the entry point that answers it, None where none does."""
+        lengths = [
+            length for length in range(len(path), -1, -1) if self._is_entrypoint(path[:length])
+        ]
+        if not lengths:
+            return None
+        if lengths[0] == len(path):
+            return lengths[0]
+        below_rule = any(tuple(path[:length]) in self._rules for length in range(len(path) + 1))
+        return lengths[0] if below_rule else None
+
+    def _is_entrypoint(self, path: DataPath) -> bool:
+        # Numbers and slashes would make another path's name.
+        plain = all(isinstance(part, str) and "/" not in part for part in path)
+        return plain and "/".join(map(str, path)) in self._entrypoints
+
+    def _sources(self) -> CompiledPolicy:
+        with self._lock:
+            if self._compiled is None:
+                self._compiled = self._compile_sources()
+            return self._compiled
