@@ -22,10 +22,17 @@ COMMANDS: dict[str, tuple[str, str]] = {
     ),
     "demo": ("policy_agent.demo.command", "show the whole story on this machine"),
     "build": ("policy_agent.publisher.build_command", "build a bundle from a directory"),
+    "sign": ("policy_agent.publisher.sign_command", "sign the files of a bundle"),
+    "verify": ("policy_agent.publisher.verify_command", "check a bundle's signature"),
+    "inspect": ("policy_agent.publisher.inspect_command", "say what is in a bundle"),
+    "eval": ("policy_agent.publisher.eval_command", "answer a Rego query"),
+    "check": ("policy_agent.publisher.check_command", "say what is wrong with Rego files"),
     "test": ("policy_agent.publisher.test_command", "run the Rego tests of a directory"),
+    "bench": ("policy_agent.publisher.bench_command", "measure how fast a query is answered"),
     "serve-bundles": ("policy_agent.publisher.serve_command", "serve bundles over HTTP"),
     "audit serve": ("policy_agent.auditor.serve_command", "receive decision logs and store them"),
     "audit query": ("policy_agent.auditor.query_command", "ask the store who was decided what"),
+    "audit verify": ("policy_agent.auditor.verify_command", "prove that no decision is missing"),
 }
 
 

@@ -6,16 +6,19 @@ rather than merged into one, so that every number keeps its digits.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
 from policy_agent import codec
 from policy_agent.bundle.documents import DATA_NAMES
 from policy_agent.bundle.file_glob import matches
 from policy_agent.bundle.manifest import parse_manifest
-from policy_agent.bundle.reader import read_bundle
+from policy_agent.bundle.reader import PLAN_NAME, read_bundle, read_files
+from policy_agent.bundle.verify import SIGNATURES_NAME
 from policy_agent.model import Bundle
 from policy_agent.publisher.archive import pack
+from policy_agent.publisher.signature import Signer, signature_file
 
 MANIFEST_PATH: Final = ".manifest"
 # Files that a reader refuses are kept, so that it does; a signature of the source is void.
@@ -29,6 +32,8 @@ def build(
     *,
     revision: str | None = None,
     ignore: Sequence[str] = (),
+    signer: Signer | None = None,
+    plan_of: Callable[[Bundle], bytes] | None = None,
 ) -> Bundle:
     """Return the bundle, whose `raw` is the archive, read back the way an agent reads it.
 
@@ -37,9 +42,12 @@ def build(
         files: path below the source directory -> content.
         revision: None keeps that of the source's manifest.
         ignore: patterns of file and directory names to leave out, `*_test.rego`.
+        signer: None leaves the bundle unsigned.
+        plan_of: makes the bundle's ready plan; None leaves it without one.
 
     Raises:
         BundleFormatError: the files are not a well-formed bundle.
+        ConfigError: the signing key is too small for its algorithm.
     """
     shipped = {
         path: content
@@ -47,7 +55,13 @@ def build(
         if _is_shipped(path) and not _is_ignored(path, ignore)
     }
     shipped[MANIFEST_PATH] = _manifest(files.get(MANIFEST_PATH, b"{}"), revision)
-    return read_bundle(name, pack(shipped))
+    if plan_of is not None:
+        shipped[PLAN_NAME] = plan_of(read_files(name, shipped))
+    bundle = read_bundle(name, pack(shipped))
+    if signer is None:
+        return bundle
+    raw = pack(shipped | {SIGNATURES_NAME: signature_file(shipped, signer)})
+    return replace(bundle, raw=raw, size_bytes=len(raw))
 
 
 def _is_shipped(path: str) -> bool:

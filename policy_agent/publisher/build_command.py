@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
-import os
 from pathlib import Path
 
 from policy_agent.bundle.directory import collect_files
-from policy_agent.errors import BundleError
+from policy_agent.bundle.verify import verify
+from policy_agent.errors import PolicyError
+from policy_agent.model import Bundle
 from policy_agent.publisher.build import build
+from policy_agent.publisher.output_file import replace_file
+from policy_agent.publisher.signing_flags import (
+    add_algorithm_flag,
+    add_signing_flags,
+    add_verification_flags,
+    signer_of,
+    verification_of,
+)
 from policy_agent.rego import Policy
 
 
@@ -33,35 +41,66 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="PATTERN",
         help="names of files and directories to leave out, such as '*_test.rego'; repeatable",
     )
+    parser.add_argument(
+        "-t",
+        "--target",
+        choices=("plan", "rego"),
+        default="plan",
+        help="plan adds a ready plan to the sources, with which the agent starts faster; "
+        "rego does not (default %(default)s)",
+    )
+    parser.add_argument(
+        "-e",
+        "--entrypoint",
+        action="append",
+        default=[],
+        metavar="PATH",
+        help="slash-separated package or rule that the plan answers; repeatable "
+        "(default: data, every package and every rule)",
+    )
+    add_algorithm_flag(parser)
+    add_signing_flags(parser)
+    add_verification_flags(parser)
 
 
 def main(arguments: argparse.Namespace) -> int:
     """Write the archive, whole or not at all, once its policies compile.
 
     Raises:
-        BundleError: the directory is not a bundle, or the archive cannot be written.
+        BundleError: the directory is not a bundle, its signature is not accepted, or the archive
+            cannot be written.
+        ConfigError: a key or the claims cannot be used.
         PolicyError: the policies cannot be compiled; nothing is written.
     """
     directory: Path = arguments.directory
+    signer = signer_of(arguments, key_id=arguments.verification_key_id)
+    rules, keys = verification_of(arguments) or (None, {})
+    files = collect_files(directory)
+    verify(files, signing=rules, keys=keys)
+
+    def plan_of(bundle: Bundle) -> bytes:
+        with _compiled(bundle, directory) as policy:
+            return policy.plan(arguments.entrypoint)
+
     bundle = build(
         str(directory),
-        collect_files(directory),
+        files,
         revision=arguments.revision,
         ignore=arguments.ignore,
+        signer=signer,
+        plan_of=plan_of if arguments.target == "plan" else None,
     )
-    sources = {str(directory / path): source for path, source in bundle.modules.items()}
-    Policy.from_modules(sources, bundle.data).close()
-    _replace(arguments.output, bundle.raw)
+    if bundle.plan is None:
+        _compiled(bundle, directory).close()
+    replace_file(arguments.output, bundle.raw)
     return 0
 
 
-def _replace(path: Path, content: bytes) -> None:
-    # A server may be handing out the old file; it must never see half of the new one.
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+def _compiled(bundle: Bundle, directory: Path) -> Policy:
     try:
-        unfinished.write_bytes(content)
-        unfinished.replace(path)
-    except OSError as exc:
-        with contextlib.suppress(OSError):
-            unfinished.unlink()
-        raise BundleError(f"{path}: cannot be written: {exc.strerror}") from exc
+        # As the plan names them: the same bundle on every machine.
+        return Policy.from_modules(bundle.modules, bundle.data)
+    except PolicyError:
+        # Once more, for messages that name the files where their author finds them.
+        sources = {str(directory / path): source for path, source in bundle.modules.items()}
+        return Policy.from_modules(sources, bundle.data)

@@ -6,17 +6,15 @@ import argparse
 import re
 import sys
 from pathlib import Path
-from typing import Final
 
 from policy_agent.bundle.directory import read_directory
 from policy_agent.errors import ConfigError
 from policy_agent.publisher import test_report
+from policy_agent.publisher.duration_flag import positive_seconds
 from policy_agent.publisher.rego_tests import find_tests
+from policy_agent.publisher.second_opinion import second_opinion
 from policy_agent.publisher.test_run import run_tests
 from policy_agent.rego import Policy
-
-_DURATION: Final = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m)?", re.ASCII)
-_UNIT_SECONDS: Final = {"ms": 0.001, "s": 1, "m": 60, None: 1}
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -28,7 +26,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-f", "--format", choices=["pretty", "json"], default="pretty")
     parser.add_argument(
         "--timeout",
-        type=_seconds,
+        type=positive_seconds,
         default=5.0,
         metavar="SECONDS",
         help="of one test; also 500ms, 5s, 1m (default 5s)",
@@ -39,10 +37,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="do not count todo_test_ rules as not passed",
     )
+    parser.add_argument(
+        "--second-opinion",
+        action="store_true",
+        help="run the tests on regopy too and say where it disagrees",
+    )
 
 
 def main(arguments: argparse.Namespace) -> int:
-    """Return 0 when all tests pass, 2 when one does not.
+    """Return 0 when all tests pass, 2 when one does not or regopy disagrees.
 
     Raises:
         BundleError: the directory is not a bundle.
@@ -61,11 +64,10 @@ def main(arguments: argparse.Namespace) -> int:
         sys.stdout.write(test_report.as_json(results))
     else:
         sys.stdout.write(test_report.pretty(results, verbose=arguments.verbose))
-    return test_report.exit_status(results, skipped_is_zero=arguments.exit_zero_on_skipped)
-
-
-def _seconds(text: str) -> float:
-    match = _DURATION.fullmatch(text)
-    if match is None or not float(match[1]):
-        raise argparse.ArgumentTypeError(f"not a positive duration: {text}")
-    return float(match[1]) * _UNIT_SECONDS[match[2]]
+    status = test_report.exit_status(results, skipped_is_zero=arguments.exit_zero_on_skipped)
+    if not arguments.second_opinion:
+        return status
+    opinion = second_opinion(modules, bundle.data, results, deadline_seconds=arguments.timeout)
+    for line in (*opinion.silences, *opinion.disagreements):
+        print(line, file=sys.stderr)
+    return 2 if opinion.disagreements else status

@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from policy_agent.errors import EvaluationError, PolicyProblem
-from policy_agent.model import Evaluator
+from policy_agent.model import UNDEFINED, Evaluator
 from policy_agent.publisher.rego_tests import RegoTest
 
 _CASES_UNSUPPORTED = (
@@ -39,12 +40,20 @@ class RegoTestResult:
         return "PASS" if self.has_passed else "FAIL"
 
 
-def run_tests(policy: Evaluator, tests: Iterable[RegoTest]) -> list[RegoTestResult]:
-    """Run each test; only the value `true` passes."""
-    return [_run(policy, test) for test in tests]
+def run_tests(
+    policy: Evaluator, tests: Iterable[RegoTest], *, given: Any = UNDEFINED
+) -> list[RegoTestResult]:
+    """Run each test; only the value `true` passes.
+
+    Args:
+        policy: the policies with their tests.
+        tests: what to run.
+        given: the input; as in OPA there is none.
+    """
+    return [_run(policy, test, given) for test in tests]
 
 
-def _run(policy: Evaluator, test: RegoTest) -> RegoTestResult:
+def _run(policy: Evaluator, test: RegoTest, given: Any) -> RegoTestResult:
     if test.is_skipped:
         return RegoTestResult(test, has_passed=False, duration_ns=0)
     if test.has_cases:
@@ -53,9 +62,7 @@ def _run(policy: Evaluator, test: RegoTest) -> RegoTestResult:
     started_ns = time.perf_counter_ns()
     value, error = None, None
     try:
-        # OPA gives tests no input at all, but regopy ends its process where `with input.x` is used
-        # then; to a policy the two differ only in whether `input` itself is defined.
-        value = policy.evaluate(test.path, {})
+        value = policy.evaluate(test.path, given)
     except EvaluationError as exc:
         error = exc.problem
     duration_ns = time.perf_counter_ns() - started_ns

@@ -47,6 +47,28 @@ def test_the_default_output_is_opas_and_is_replaced_whole(source):
     assert sorted(path.name for path in Path().iterdir()) == ["bundle.tar.gz", "src"]
 
 
+@pytest.mark.parametrize(
+    ("arguments", "entrypoints"),
+    [
+        pytest.param([], ["", "p", "p/allow"], id="every document"),
+        pytest.param(["-t", "plan", "-e", "p/allow"], ["p/allow"], id="chosen"),
+        pytest.param(["--target", "rego"], None, id="sources only"),
+    ],
+)
+def test_the_bundle_holds_a_plan_of_what_may_be_asked(source, arguments, entrypoints):
+    (source / "plan.json").write_text("of the source, not of what is built")
+    assert main(["build", "src", *arguments]) == 0
+    plan = read_bundle("p", Path("bundle.tar.gz").read_bytes()).plan
+    names = [entry["name"] for entry in json.loads(plan)["plans"]["plans"]] if plan else None
+    assert names == entrypoints
+
+
+def test_an_entry_point_that_is_none_is_refused(source, capsys):
+    assert main(["build", "src", "-e", "p/none"]) == 1
+    assert '"p/none" does not refer to a rule or policy decision' in capsys.readouterr().err
+    assert not Path("bundle.tar.gz").exists()
+
+
 def test_every_problem_is_listed_with_its_place_and_nothing_is_written(source, capsys):
     (source / "a.rego").write_text("package a\n\nallow if no_such_function(1)\n")
     (source / "b.rego").write_text("package b\n\ndeny if nor_this_one(1)\n")

@@ -120,6 +120,40 @@ def blocks(text: str) -> tuple[list[list[str]], list[str]]:
     return sorted(results), summary
 
 
+def test_a_test_has_no_input(directory, capsys):
+    source = "package app_test\n\ntest_absent if not input\n\n"
+    source += 'test_given if input.x with input as {"x": 1}\n'
+    (directory / "app" / "app_test.rego").write_text(source)
+    assert ours(capsys, "src") == (0, "PASS: 2/2\n")
+
+
+def test_a_second_opinion_that_agrees_is_silent(failing, capsys):
+    status = main(["test", "src", "--second-opinion"])
+    captured = capsys.readouterr()
+    assert (status, captured.err) == (2, "")
+    assert captured.out.endswith("PASS: 3/8\nFAIL: 4/8\nSKIPPED: 1/8\n")
+
+
+def test_a_second_opinion_that_differs_is_told_and_makes_the_status_two(directory, capsys):
+    # regopy 1.5.2 lowers ASCII letters only.
+    source = 'package app_test\n\ntest_lower if lower("À") == "à"\n\ntest_fine if true\n'
+    (directory / "app" / "app_test.rego").write_text(source)
+    assert main(["test", "src", "--second-opinion"]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == "PASS: 2/2\n"
+    assert captured.err == "data.app_test.test_lower: PASS, but FAIL on regopy\n"
+
+
+def test_no_second_opinion_is_had_of_what_regopy_cannot_run(directory, capsys):
+    source = 'package app_test\n\ntest_net if net.cidr_contains("10.0.0.0/8", "10.1.1.1")\n'
+    (directory / "app" / "app_test.rego").write_text(source)
+    assert main(["test", "src", "--second-opinion"]) == 0
+    captured = capsys.readouterr()
+    assert captured.out == "PASS: 1/1\n"
+    assert captured.err.startswith("no second opinion: ")
+    assert "undefined function net.cidr_contains" in captured.err
+
+
 class TestBesideOpa:
     pytestmark = needs_opa
 
