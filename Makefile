@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: setup fmt check test demo bench layer clean
+.PHONY: setup fmt check test conformance demo bench layer clean
 
 setup: $(VENV)/.ready
 
@@ -25,6 +25,9 @@ check: setup
 test: setup
 	$(BIN)/pytest
 
+conformance: setup
+	$(BIN)/pytest -m conformance
+
 layer: setup
 	$(BIN)/python layer/build.py
 
@@ -33,6 +36,8 @@ demo: setup layer
 
 bench: setup
 	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks.engine
+	$(BIN)/python -m benchmarks.engine_start
 
 clean:
 	rm -rf $(VENV) build dist
