@@ -22,8 +22,10 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "policy_agent"
 PYTHON = f"python{sys.version_info.major}.{sys.version_info.minor}"
 # Dependencies of the publisher's and the developer's side; the agent imports none of them.
-LEFT_OUT_DEPENDENCIES = ("httpx", "starlette")
-LEFT_OUT_FOLDERS = ("auditor", "client", "demo", "emulator", "publisher", "__pycache__")
+LEFT_OUT_DEPENDENCIES = ("httpx", "regopy", "starlette")
+LEFT_OUT_FOLDERS = (
+    *("auditor", "client", "demo", "emulator", "publisher", "second_opinion", "__pycache__"),
+)
 # Sources of compiled modules, which nothing reads at run time.
 LEFT_OUT_SUFFIXES = (".c", ".h", ".pxd", ".pyi", ".pyx")
 AL2023_GLIBC_MINOR = 34
