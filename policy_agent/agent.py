@@ -79,8 +79,7 @@ class Agent:
         # An open stream still has its closing record to ship.
         if logs is not None and (logs.has_backlog or logs.has_open_stream):
             return True
-        status = self.status()
-        return self._reporter is not None and status is not None and self._reporter.is_due(status)
+        return self._reporter is not None and self._reporter.is_due(self._status())
 
     async def flush(self, budget_seconds: float, *, force: bool = False) -> None:
         """Ship what the decision log holds, then the status if it has changed.
@@ -96,11 +95,10 @@ class Agent:
             report = await self.decision_log.flush(budget_seconds, force=force)
             if report.error:
                 log.error("%s", report.error)
-        status = self.status()
         remaining_seconds = deadline - time.monotonic()
-        if self._reporter is None or status is None or remaining_seconds <= 0:
+        if self._reporter is None or remaining_seconds <= 0:
             return
-        if self._reporter.is_due(status):
+        if self._reporter.is_due(status := self._status()):
             try:
                 await self._reporter.report(status, remaining_seconds)
             except TransportError as exc:
@@ -138,8 +136,9 @@ class Agent:
 
     def status(self) -> JsonObject | None:
         """Return OPA's status payload, None when no status is configured."""
-        if self.config.status is None:
-            return None
+        return self._status() if self.config.status is not None else None
+
+    def _status(self) -> JsonObject:
         body: JsonObject = {
             "labels": dict(self.config.labels),
             "bundles": {name: status.to_json() for name, status in self.bundles.statuses.items()},

@@ -110,7 +110,7 @@ class Location:
 
 @dataclass(frozen=True, slots=True)
 class PolicyProblem:
-    """One error of a policy in OPA's form."""
+    """One error of a policy in OPA's form; `code` is "" where OPA gives none."""
 
     code: str
     message: str
@@ -119,7 +119,8 @@ class PolicyProblem:
     def __str__(self) -> str:
         """Render as `file:row: code: message`, OPA's form."""
         where = f"{self.location.file}:{self.location.row}: " if self.location else ""
-        return f"{where}{self.code}: {self.message}"
+        code = f"{self.code}: " if self.code else ""
+        return f"{where}{code}{self.message}"
 
     def to_json(self) -> dict[str, object]:
         """Return OPA's JSON object for one error (v1/ast/errors.go)."""

@@ -127,3 +127,13 @@ class TestBesideOpa:
 
     def test_opa_runs_its_tests(self, archive):
         assert opa("test", "-b", archive).startswith("PASS: ")
+
+
+def test_an_entrypoint_that_is_none_is_named(tmp_path, capsys):
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / "a.rego").write_text("package a\n\np := 1\n")
+    output = str(tmp_path / "b.tar.gz")
+    assert main(["build", str(source), "-e", "a/nope", "-o", output]) == 1
+    error = 'error: entrypoint "a/nope" does not refer to a rule or policy decision\n'
+    assert capsys.readouterr().err.endswith(error)
