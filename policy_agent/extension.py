@@ -15,7 +15,7 @@ import uvloop
 
 from policy_agent.agent import Agent
 from policy_agent.config import Config, default_config, parse_config
-from policy_agent.config_source import read_document
+from policy_agent.config.source import read_document
 from policy_agent.errors import ConfigError, ExtensionsApiError, PolicyAgentError
 from policy_agent.lifecycle.api import Event, ExtensionsApi
 from policy_agent.lifecycle.bootstrap import ADDRESS_VARIABLE, DEFAULT_ADDRESS, Registration, listen

@@ -8,7 +8,7 @@ import socket
 from pathlib import Path
 
 from policy_agent.config import default_config, parse_config, with_bundle_path
-from policy_agent.config_source import read_document
+from policy_agent.config.source import read_document
 from policy_agent.errors import ConfigError
 from policy_agent.lifecycle import bootstrap
 from policy_agent.logs import LEVELS, configure_logging

@@ -1,7 +1,7 @@
 import pytest
 
 from policy_agent.config import Freshness, parse_config, with_bundle_path
-from policy_agent.config_source import read_document
+from policy_agent.config.source import read_document
 from policy_agent.errors import ConfigError
 
 FULL = """

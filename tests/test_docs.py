@@ -9,7 +9,7 @@ import pytest
 
 from policy_agent.cli import COMMANDS
 from policy_agent.config import parse_config
-from policy_agent.config_section import Section
+from policy_agent.config.section import Section
 
 ROOT = Path(__file__).parent.parent
 CONFIGURATION = (ROOT / "docs" / "configuration.md").read_text("utf-8")

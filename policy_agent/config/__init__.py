@@ -1,0 +1,39 @@
+"""The agent's settings: OPA's configuration file read into frozen values, one file a section.
+
+`document.parse_config` reads the whole; `source.read_document` finds it.
+"""
+
+from policy_agent.config.bundles import (
+    DEFAULT_BUNDLE_LIMIT_BYTES,
+    FILE_SCHEME,
+    BundleSource,
+    Freshness,
+    Signing,
+)
+from policy_agent.config.decision_logs import DecisionLogs
+from policy_agent.config.delays import Delays
+from policy_agent.config.document import Config, default_config, parse_config, with_bundle_path
+from policy_agent.config.keys import ALGORITHMS, Key
+from policy_agent.config.server import Server
+from policy_agent.config.services import Credentials, Service
+from policy_agent.config.status_reports import StatusReports
+
+__all__ = [
+    "ALGORITHMS",
+    "DEFAULT_BUNDLE_LIMIT_BYTES",
+    "FILE_SCHEME",
+    "BundleSource",
+    "Config",
+    "Credentials",
+    "DecisionLogs",
+    "Delays",
+    "Freshness",
+    "Key",
+    "Server",
+    "Service",
+    "Signing",
+    "StatusReports",
+    "default_config",
+    "parse_config",
+    "with_bundle_path",
+]

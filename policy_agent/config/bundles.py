@@ -1,0 +1,118 @@
+"""Which bundles there are, where each comes from, and what it must satisfy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from policy_agent.config.delays import Delays, read_delays
+from policy_agent.config.keys import Key
+from policy_agent.config.section import Section
+from policy_agent.config.services import Service, chosen_service
+
+DEFAULT_BUNDLE_LIMIT_BYTES: Final = 1 << 30  # OPA v1/bundle DefaultSizeLimitBytes
+DEFAULT_POLLING: Final = Delays(60, 120)
+FILE_SCHEME: Final = "file://"
+
+
+@dataclass(frozen=True, slots=True)
+class Signing:
+    """What a bundle's signature must satisfy."""
+
+    key_id: str = ""
+    scope: str = ""
+    exclude_files: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Freshness:
+    """How old a bundle may be when it decides.
+
+    Attributes:
+        max_age_seconds: since the source last said that it is the newest.
+        on_stale: beyond that, `serve` decides all the same; `wait` and `deny` wait for a refresh,
+            and when none comes through `wait` decides all the same and `deny` refuses.
+        wait_ms: how long a decision waits for that refresh.
+    """
+
+    max_age_seconds: float
+    on_stale: str = "serve"
+    wait_ms: int = 500
+
+
+@dataclass(frozen=True, slots=True)
+class BundleSource:
+    """Where one bundle comes from.
+
+    Attributes:
+        service: None for a `file://` resource.
+        resource: a path below the service's URL, or a `file://` URL of an archive or directory.
+        persist: whether the last good copy is kept on disk; unlike OPA, by default it is.
+        size_limit_bytes: of each file in the archive, unpacked.
+        signing: None when no signature is asked for.
+        freshness: None when any age will do.
+    """
+
+    name: str
+    service: Service | None
+    resource: str
+    polling: Delays = DEFAULT_POLLING
+    persist: bool = True
+    size_limit_bytes: int = DEFAULT_BUNDLE_LIMIT_BYTES
+    signing: Signing | None = None
+    freshness: Freshness | None = None
+
+
+def read_bundle(
+    section: Section, name: str, services: Mapping[str, Service], keys: Mapping[str, Key]
+) -> BundleSource:
+    """Read one entry of `bundles`."""
+    resource = section.text("resource", f"bundles/{name}")
+    is_file = resource.startswith(FILE_SCHEME)
+    polling = section.section("polling")
+    source = BundleSource(
+        name=name,
+        service=None if is_file else chosen_service(section, services),
+        resource=resource,
+        polling=read_delays(polling, DEFAULT_POLLING),
+        persist=section.flag("persist", default=True),
+        size_limit_bytes=section.integer(
+            "size_limit_bytes", DEFAULT_BUNDLE_LIMIT_BYTES, at_least=1
+        ),
+        signing=_signing(section.section("signing"), keys) if section.has("signing") else None,
+        freshness=_freshness(section, is_file=is_file),
+    )
+    polling.ignore("long_polling_timeout_seconds", "superseded_etag_ttl_seconds")
+    polling.finish()
+    section.choice("trigger", ("periodic",))
+    section.finish()
+    return source
+
+
+def _freshness(section: Section, *, is_file: bool) -> Freshness | None:
+    on_stale = section.choice("on_stale", ("serve", "wait", "deny"))
+    wait_ms = section.integer("wait_ms", 500)
+    max_age_seconds = section.number("max_age_seconds", 0)
+    if not section.has("max_age_seconds"):
+        if section.has("on_stale") or section.has("wait_ms"):
+            section.problem("max_age_seconds", "is required with on_stale and wait_ms")
+        return None
+    if is_file:
+        section.problem("max_age_seconds", "needs a service: a file has no age")
+    return Freshness(max_age_seconds, on_stale, wait_ms)
+
+
+def _signing(section: Section, keys: Mapping[str, Key]) -> Signing:
+    signing = Signing(
+        key_id=section.text("keyid"),
+        scope=section.text("scope"),
+        exclude_files=section.texts("exclude_files"),
+    )
+    if not keys:
+        section.problem("keyid", "no verification keys configured under keys")
+    elif signing.key_id and signing.key_id not in keys:
+        section.problem("keyid", "is not among keys")
+    section.refuse("allow_unsigned_delta_bundles")
+    section.finish()
+    return signing

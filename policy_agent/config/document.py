@@ -1,0 +1,108 @@
+"""The whole configuration document read into frozen values.
+
+Pure: a document in, settings and warnings out; `source` finds the document. Key names and
+defaults are OPA's (v1.22 docs, configuration.md). Every wrong value is reported at once by key;
+unknown keys are warnings; a key whose effect cannot be had is an error, never ignored in silence.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Final
+
+from policy_agent import __version__
+from policy_agent.config.bundles import FILE_SCHEME, BundleSource, read_bundle
+from policy_agent.config.decision_logs import DecisionLogs, read_decision_logs
+from policy_agent.config.keys import Key, read_key
+from policy_agent.config.section import Findings, Section
+from policy_agent.config.server import DEFAULT_SERVER, Server, read_server
+from policy_agent.config.services import Service, read_service
+from policy_agent.config.status_reports import StatusReports, read_status_reports
+from policy_agent.errors import ConfigError
+
+DEFAULT_PERSISTENCE_DIRECTORY: Final = "/tmp/policy-agent"  # noqa: S108 - all Lambda lets us write
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """Everything the agent was told, with defaults filled in.
+
+    Attributes:
+        labels: `id` and `version` are always ours, as in OPA.
+        on_init_failure: `deny` answers without a policy, `fail` reports init/error and exits.
+        warnings: sentences for the log, such as unknown keys.
+    """
+
+    labels: Mapping[str, str]
+    services: Mapping[str, Service] = field(default_factory=dict)
+    keys: Mapping[str, Key] = field(default_factory=dict)
+    bundles: Mapping[str, BundleSource] = field(default_factory=dict)
+    decision_logs: DecisionLogs | None = None
+    status: StatusReports | None = None
+    server: Server = DEFAULT_SERVER
+    default_decision: str = "system/main"
+    persistence_directory: str = DEFAULT_PERSISTENCE_DIRECTORY
+    on_init_failure: str = "deny"
+    warnings: tuple[str, ...] = ()
+
+
+def parse_config(document: Mapping[str, Any]) -> Config:
+    """Check a configuration document and fill in defaults.
+
+    Raises:
+        ConfigError: with one problem per wrong value; nothing is returned half-checked.
+    """
+    findings = Findings()
+    top = Section(document, "", findings)
+    services = {
+        name: read_service(section, name) for name, section in top.sections("services").items()
+    }
+    keys = {name: read_key(section, name) for name, section in top.sections("keys").items()}
+    config = default_config(
+        services=services,
+        keys=keys,
+        bundles={
+            name: read_bundle(section, name, services, keys)
+            for name, section in top.sections("bundles").items()
+        },
+        decision_logs=read_decision_logs(top.section("decision_logs"), services)
+        if top.has("decision_logs")
+        else None,
+        status=read_status_reports(top.section("status"), services) if top.has("status") else None,
+        server=read_server(top.section("server")),
+        default_decision=top.text("default_decision", "/system/main").strip("/"),
+        persistence_directory=top.text("persistence_directory", DEFAULT_PERSISTENCE_DIRECTORY),
+        on_init_failure=top.choice("on_init_failure", ("deny", "fail")),
+        labels=top.strings("labels"),
+    )
+    top.refuse("discovery", "plugins", "storage", "bundle")
+    top.ignore(
+        "caching",
+        "default_authorization_decision",
+        "distributed_tracing",
+        "metrics_export",
+        "nd_builtin_cache",
+    )
+    top.finish()
+    if findings.problems:
+        raise ConfigError(findings.problems)
+    return replace(config, warnings=tuple(findings.warnings))
+
+
+def default_config(*, labels: Mapping[str, str] | None = None, **settings: Any) -> Config:
+    """Return settings with OPA's defaults for all that is not given.
+
+    An agent whose configuration is wrong runs on these, so that it can still answer and say why.
+    """
+    own = {"id": str(uuid.uuid4()), "version": __version__}
+    return Config(labels={**(labels or {}), **own}, **settings)
+
+
+def with_bundle_path(config: Config, path: Path) -> Config:
+    """Return `config` with one more bundle, read from an archive or a directory (`-b`)."""
+    name = path.name or "bundle"
+    source = BundleSource(name=name, service=None, resource=FILE_SCHEME + str(path.absolute()))
+    return replace(config, bundles={**config.bundles, name: source})

@@ -1,0 +1,34 @@
+"""Keys that bundle signatures are verified with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from policy_agent.config.section import Section
+
+ALGORITHMS: Final = frozenset(
+    f"{family}{bits}" for family in ("ES", "HS", "PS", "RS") for bits in (256, 384, 512)
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A verification key; the algorithm is pinned here and never taken from a token."""
+
+    id: str
+    key: str = field(repr=False)
+    algorithm: str = "RS256"
+    scope: str = ""
+
+
+def read_key(section: Section, name: str) -> Key:
+    """Read one entry of `keys`."""
+    algorithm = section.text("algorithm", "RS256")
+    if algorithm not in ALGORITHMS:
+        section.problem("algorithm", f"must be one of {', '.join(sorted(ALGORITHMS))}")
+    key = section.text("key", required=True)
+    scope = section.text("scope")
+    section.text("private_key")
+    section.finish()
+    return Key(id=name, key=key, algorithm=algorithm, scope=scope)
