@@ -14,12 +14,11 @@ class JsonYamlLoader(_BASE):  # type: ignore[misc] # the C loader has no usable 
     """SafeLoader with YAML 1.2 booleans, no dates, and keys as strings."""
 
 
+# YAML 1.1's types that JSON does not have; `=` is a string in every YAML 1.2 reader.
+_LEFT_OUT = {f"tag:yaml.org,2002:{name}" for name in ("bool", "timestamp", "value")}
+
 JsonYamlLoader.yaml_implicit_resolvers = {
-    first: [
-        (tag, pattern)
-        for tag, pattern in resolvers
-        if tag not in ("tag:yaml.org,2002:bool", "tag:yaml.org,2002:timestamp")
-    ]
+    first: [(tag, pattern) for tag, pattern in resolvers if tag not in _LEFT_OUT]
     for first, resolvers in _BASE.yaml_implicit_resolvers.items()
 }
 JsonYamlLoader.add_implicit_resolver(
@@ -48,3 +47,7 @@ def _key_text(key: Any) -> str:
 
 
 JsonYamlLoader.add_constructor("tag:yaml.org,2002:map", _mapping)
+# `<<` merges as a key; anywhere else it is a string.
+JsonYamlLoader.add_constructor(
+    "tag:yaml.org,2002:merge", lambda loader, node: loader.construct_scalar(node)
+)

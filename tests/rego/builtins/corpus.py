@@ -382,7 +382,8 @@ def _serialisation() -> list[Call]:
     found += unary("json.is_valid yaml.is_valid", [*texts, 1])
     found += unary("json.unmarshal", ["1", '{"a":1.0}', ' {"a":[1e3,true]} ', '"\\ud800"', 1])
     found += unary(
-        "yaml.unmarshal", ["a: 1.0\nb: [x]", "on", "010", "# c", "1: 2", "~", "a: |\n x\n"]
+        "yaml.unmarshal",
+        ["a: 1.0\nb: [x]", "on", "010", "# c", "1: 2", "~", "a: |\n x\n", "a: =\nb: <<", "=: 1"],
     )
     plain = (
         "a true y no on null ~ 12 1.5 1e3 0x1F 1_000 2020-01-01 12:30 a:b a#b -a @a %a *a ? - . 0"
