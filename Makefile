@@ -23,10 +23,10 @@ check: setup
 	$(BIN)/mypy
 
 test: setup
-	$(BIN)/pytest
+	$(BIN)/pytest -n auto --dist loadfile
 
 conformance: setup
-	$(BIN)/pytest -m conformance
+	$(BIN)/pytest -n auto --dist loadfile -m conformance
 
 layer: setup
 	$(BIN)/python layer/build.py
