@@ -18,6 +18,7 @@ from policy_agent.errors import TransportError
 from policy_agent.model import Decision, Evaluator, JsonObject, Snapshot
 from policy_agent.rego import Policy
 from policy_agent.server.app import App
+from policy_agent.server.services import Services
 from policy_agent.status import State
 from policy_agent.status_report import StatusReporter
 
@@ -54,12 +55,14 @@ class Agent:
         self._reporter = StatusReporter(config.status) if config.status is not None else None
         self.decisions = Decisions(self._record, new_decision_id)
         self.app = App(
-            self.decisions,
-            self,
-            self.bundles,
-            limits=config.server,
-            default_decision=config.default_decision,
-            show_decision_ids=self.decision_log is not None,
+            Services(
+                decisions=self.decisions,
+                overview=self,
+                freshness=self.bundles,
+                limits=config.server,
+                default_decision=config.default_decision,
+                show_decision_ids=self.decision_log is not None,
+            )
         )
 
     async def start(self, timeout_seconds: float) -> None:

@@ -97,6 +97,11 @@ class Decisions:
         self._record(decision, snapshot.policy if snapshot else None)
         return decision
 
+    def has_rules(self, path: str) -> bool:
+        """Tell whether a rule is at a path below `data`, or below it."""
+        rules = self.snapshot.policy.rules if self.snapshot else frozenset()
+        return path in rules or any(rule.startswith(path + "/") for rule in rules)
+
     def _evaluate(
         self, question: Question, snapshot: Snapshot | None
     ) -> tuple[Any, JsonObject | None]:

@@ -1,6 +1,6 @@
 """Write answers the way OPA writes them; the only place that maps errors to HTTP.
 
-Pure. Errors are indented JSON, results are compact and in OPA's key order (v1/server/types).
+Pure. Errors are indented JSON.
 """
 
 from __future__ import annotations
@@ -10,21 +10,20 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from policy_agent import __version__
 from policy_agent.codec import encode_json, indent_json
 from policy_agent.config import Server
-from policy_agent.decision.decisions import EVALUATION_MESSAGE, NO_POLICY_CODE
+from policy_agent.decision.decisions import EVALUATION_MESSAGE
 from policy_agent.errors import (
     DataPathError,
     DecisionLogError,
     PolicyAgentError,
     RequestError,
 )
-from policy_agent.model import UNDEFINED, Decision, JsonObject
+from policy_agent.model import JsonObject
 
 Headers = tuple[tuple[bytes, bytes], ...]
 
-_JSON: Headers = ((b"content-type", b"application/json"),)
+JSON: Headers = ((b"content-type", b"application/json"),)
 _HTML: Headers = ((b"content-type", b"text/html; charset=utf-8"),)
 _PLAIN: Headers = (
     (b"content-type", b"text/plain; charset=utf-8"),
@@ -37,10 +36,6 @@ _STATUS_OF_ERROR: Mapping[type[PolicyAgentError], int] = {
     RequestError: 400,
     DecisionLogError: 500,
 }
-_MISSING_INPUT = {
-    "code": "api_usage_warning",
-    "message": "'input' key missing from the request",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,58 +45,6 @@ class Answer:
     status: int
     body: bytes = b""
     headers: Headers = ()
-
-
-@dataclass(frozen=True, slots=True)
-class V1Options:
-    """What a v1 data request asks to see beside the result."""
-
-    show_id: bool = True
-    pretty: bool = False
-    metrics: bool = False
-    provenance: bool = False
-    warn_missing_input: bool = False
-
-
-def v1_answer(decision: Decision, options: V1Options) -> Answer:
-    """Return the answer of `/v1/data`: 200 with or without `result`, 500 for a failed evaluation.
-
-    Without an active policy the result is undefined and `warning` says why.
-    """
-    if decision.error is not None and decision.error["code"] != NO_POLICY_CODE:
-        return evaluation_failed(decision.error)
-    parts: list[bytes] = []
-    if options.show_id:
-        parts.append(b'"decision_id":' + encode_json(decision.decision_id))
-    if options.provenance:
-        parts.append(b'"provenance":' + encode_json(_provenance(decision)))
-    if options.metrics:
-        parts.append(b'"metrics":' + encode_json(decision.metrics))
-    if decision.result is not UNDEFINED:
-        parts.append(b'"result":' + encode_json(decision.result))
-    if decision.error is not None:
-        parts.append(b'"warning":' + encode_json(decision.error))
-    elif options.warn_missing_input:
-        parts.append(b'"warning":' + encode_json(_MISSING_INPUT))
-    body = b"{" + b",".join(parts) + b"}"
-    return Answer(200, _finish(body, pretty=options.pretty), _JSON)
-
-
-def v0_answer(decision: Decision, reference: str, *, has_rules: bool, pretty: bool) -> Answer:
-    """Return the answer of `/v0/data` and `POST /`: the bare value, 404 when it is undefined.
-
-    Args:
-        reference: the path as Rego writes it.
-        has_rules: whether any rule exists under the path; OPA words the 404 by it.
-    """
-    if decision.error is not None and decision.error["code"] != NO_POLICY_CODE:
-        return evaluation_failed(decision.error)
-    if decision.result is UNDEFINED:
-        if decision.error is not None:
-            return error_answer(404, "undefined_document", decision.error["message"])
-        kind = "undefined" if has_rules else "missing"
-        return error_answer(404, "undefined_document", f"document {kind}: {reference}")
-    return Answer(200, _finish(encode_json(decision.result), pretty=pretty), _JSON)
 
 
 def evaluation_failed(error: JsonObject) -> Answer:
@@ -123,7 +66,7 @@ def error_answer(
     """Return OPA's error object, indented as OPA prints it."""
     head = b'{"code":' + encode_json(code) + b',"message":' + encode_json(message)
     tail = b',"errors":' + encode_json(errors) + b"}" if errors else b"}"
-    return Answer(status, _finish(head + tail, pretty=True), _JSON)
+    return Answer(status, finish(head + tail, pretty=True), JSON)
 
 
 def write_refused(path: str, owner: str | None, *, owns_all: bool = False) -> Answer:
@@ -147,13 +90,13 @@ def write_refused(path: str, owner: str | None, *, owns_all: bool = False) -> An
 def health(failure: str) -> Answer:
     """Return OPA's health answer: 200 and `{}`, or 500 with the reason."""
     if not failure:
-        return Answer(200, b"{}\n", _JSON)
-    return Answer(500, _finish(encode_json({"error": failure}), pretty=False), _JSON)
+        return Answer(200, b"{}\n", JSON)
+    return Answer(500, finish(encode_json({"error": failure}), pretty=False), JSON)
 
 
 def result(value: JsonObject, *, pretty: bool) -> Answer:
     """Return `{"result": value}`."""
-    return Answer(200, _finish(encode_json({"result": value}), pretty=pretty), _JSON)
+    return Answer(200, finish(encode_json({"result": value}), pretty=pretty), JSON)
 
 
 def not_found() -> Answer:
@@ -196,15 +139,6 @@ def _accepts_gzip(accept_encoding: str) -> bool:
     return False
 
 
-def _provenance(decision: Decision) -> JsonObject:
-    return {
-        "version": __version__,
-        "build_commit": "",
-        "build_timestamp": "",
-        "build_hostname": "",
-        "bundles": {name: {"revision": rev} for name, rev in decision.revisions.items()},
-    }
-
-
-def _finish(body: bytes, *, pretty: bool) -> bytes:
+def finish(body: bytes, *, pretty: bool) -> bytes:
+    """Return a JSON text as a body: ended by a line feed, indented when `pretty`."""
     return (indent_json(body) if pretty else body) + b"\n"

@@ -15,6 +15,7 @@ from policy_agent.errors import DecisionLogError, EvaluationError, Location, Pol
 from policy_agent.model import Bundle, Manifest, Snapshot
 from policy_agent.server.app import App
 from policy_agent.server.serve import serving
+from policy_agent.server.services import Services
 from tests.support import TableEvaluator
 
 LIMITS = Server(max_request_bytes=2000, max_gzip_bytes=3000, gzip_min_length=100)
@@ -84,12 +85,14 @@ def client(served, harness):
 def served():
     harness = Harness()
     app = App(
-        harness.decisions,
-        harness,
-        harness,
-        limits=LIMITS,
-        default_decision="system/main",
-        show_decision_ids=True,
+        Services(
+            decisions=harness.decisions,
+            overview=harness,
+            freshness=harness,
+            limits=LIMITS,
+            default_decision="system/main",
+            show_decision_ids=True,
+        )
     )
     with running(app) as url, httpx.Client(base_url=url) as client:
         yield harness, client

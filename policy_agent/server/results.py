@@ -1,0 +1,82 @@
+"""Write decisions as OPA's data API answers them.
+
+Pure. Results are compact and in OPA's key order (v1.22 v1/server/types).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from policy_agent import __version__
+from policy_agent.codec import encode_json
+from policy_agent.decision.decisions import NO_POLICY_CODE
+from policy_agent.model import UNDEFINED, Decision, JsonObject
+from policy_agent.server import wire
+from policy_agent.server.wire import JSON, Answer
+
+_MISSING_INPUT = {
+    "code": "api_usage_warning",
+    "message": "'input' key missing from the request",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class V1Options:
+    """What a v1 data request asks to see beside the result."""
+
+    show_id: bool = True
+    pretty: bool = False
+    metrics: bool = False
+    provenance: bool = False
+    warn_missing_input: bool = False
+
+
+def v1_answer(decision: Decision, options: V1Options) -> Answer:
+    """Return the answer of `/v1/data`: 200 with or without `result`, 500 for a failed evaluation.
+
+    Without an active policy the result is undefined and `warning` says why.
+    """
+    if decision.error is not None and decision.error["code"] != NO_POLICY_CODE:
+        return wire.evaluation_failed(decision.error)
+    parts: list[bytes] = []
+    if options.show_id:
+        parts.append(b'"decision_id":' + encode_json(decision.decision_id))
+    if options.provenance:
+        parts.append(b'"provenance":' + encode_json(_provenance(decision)))
+    if options.metrics:
+        parts.append(b'"metrics":' + encode_json(decision.metrics))
+    if decision.result is not UNDEFINED:
+        parts.append(b'"result":' + encode_json(decision.result))
+    if decision.error is not None:
+        parts.append(b'"warning":' + encode_json(decision.error))
+    elif options.warn_missing_input:
+        parts.append(b'"warning":' + encode_json(_MISSING_INPUT))
+    body = b"{" + b",".join(parts) + b"}"
+    return Answer(200, wire.finish(body, pretty=options.pretty), JSON)
+
+
+def v0_answer(decision: Decision, reference: str, *, has_rules: bool, pretty: bool) -> Answer:
+    """Return the answer of `/v0/data` and `POST /`: the bare value, 404 when it is undefined.
+
+    Args:
+        reference: the path as Rego writes it.
+        has_rules: whether any rule exists under the path; OPA words the 404 by it.
+    """
+    if decision.error is not None and decision.error["code"] != NO_POLICY_CODE:
+        return wire.evaluation_failed(decision.error)
+    if decision.result is UNDEFINED:
+        if decision.error is not None:
+            return wire.error_answer(404, "undefined_document", decision.error["message"])
+        kind = "undefined" if has_rules else "missing"
+        return wire.error_answer(404, "undefined_document", f"document {kind}: {reference}")
+    return Answer(200, wire.finish(encode_json(decision.result), pretty=pretty), JSON)
+
+
+def _provenance(decision: Decision) -> JsonObject:
+    return {
+        "version": __version__,
+        "build_commit": "",
+        "build_timestamp": "",
+        "build_hostname": "",
+        "bundles": {name: {"revision": rev} for name, rev in decision.revisions.items()},
+    }

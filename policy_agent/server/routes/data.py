@@ -1,0 +1,107 @@
+"""OPA's data API: `/v1/data`, `/v0/data`, and `/`, the default decision."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Final
+
+from policy_agent.decision.decisions import Question
+from policy_agent.model import UNDEFINED, JsonObject
+from policy_agent.server import request as reading
+from policy_agent.server import results, wire
+from policy_agent.server.call import Call
+from policy_agent.server.routing import Route
+from policy_agent.server.services import Services
+from policy_agent.server.wire import Answer
+
+
+async def _v1_get(call: Call, services: Services) -> Answer:
+    parse_started_ns = time.perf_counter_ns()
+    value = reading.input_of_parameter(call.parameters)
+    return _v1(call, services, _question(call, call.below, value, parse_started_ns))
+
+
+async def _v1_post(call: Call, services: Services) -> Answer:
+    parse_started_ns = time.perf_counter_ns()
+    value, metadata = reading.input_of_v1_body(call.body, call.header(b"content-type"))
+    return _v1(call, services, _question(call, call.below, value, parse_started_ns, metadata))
+
+
+def _v1(call: Call, services: Services, question: Question) -> Answer:
+    parameters = call.parameters
+    options = results.V1Options(
+        show_id=services.show_decision_ids,
+        pretty=reading.flag(parameters, "pretty"),
+        metrics=reading.flag(parameters, "metrics"),
+        provenance=reading.flag(parameters, "provenance"),
+        warn_missing_input=call.method == "POST" and question.input is UNDEFINED,
+    )
+    return results.v1_answer(services.decisions.decide(question), options)
+
+
+async def _v0_post(call: Call, services: Services) -> Answer:
+    return _v0(call, services, call.below)
+
+
+async def _default_decision(call: Call, services: Services) -> Answer:
+    return _v0(call, services, services.default_decision)
+
+
+def _v0(call: Call, services: Services, path: str) -> Answer:
+    parse_started_ns = time.perf_counter_ns()
+    value = reading.input_of_v0_body(call.body, call.header(b"content-type"))
+    question = _question(call, path, value, parse_started_ns)
+    decision = services.decisions.decide(question)
+    reference = reading.reference(question.segments)
+    has_rules = services.decisions.has_rules(path)
+    pretty = reading.flag(call.parameters, "pretty")
+    return results.v0_answer(decision, reference, has_rules=has_rules, pretty=pretty)
+
+
+def _question(
+    call: Call, path: str, value: Any, parse_started_ns: int, metadata: JsonObject | None = None
+) -> Question:
+    return Question(
+        path=path,
+        segments=reading.parse_data_path(path),
+        input=value,
+        started_ns=call.started_ns,
+        parse_ns=time.perf_counter_ns() - parse_started_ns,
+        requested_by=call.client,
+        custom={"request_metadata": metadata} if metadata else {},
+        refusal=call.refusal,
+    )
+
+
+async def _refuse_write(call: Call, services: Services) -> Answer:
+    path = call.below
+    if call.method == "DELETE" and not path:
+        return wire.method_not_allowed()
+    snapshot = services.decisions.snapshot
+    for name, bundle in snapshot.bundles.items() if snapshot else ():
+        roots = bundle.manifest.roots
+        if any(_overlap(path, root) for root in roots):
+            return wire.write_refused(path, name, owns_all="" in roots)
+    return wire.write_refused(path, None)
+
+
+def _overlap(path: str, root: str) -> bool:
+    return not root or path == root or path.startswith(root + "/") or root.startswith(path + "/")
+
+
+ROUTES: Final = (
+    Route(
+        "/v1/data",
+        {
+            "POST": _v1_post,
+            "GET": _v1_get,
+            "PUT": _refuse_write,
+            "PATCH": _refuse_write,
+            "DELETE": _refuse_write,
+        },
+        subtree=True,
+        decides=True,
+    ),
+    Route("/v0/data", {"POST": _v0_post}, subtree=True, decides=True),
+    Route("/", {"POST": _default_decision}, allow=b"POST", decides=True),
+)

@@ -1,0 +1,60 @@
+"""Which handler answers a path.
+
+Pure. What is not served answers as OPA does: its own resources with an empty 405, the others as
+Go's multiplexer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from policy_agent.server import wire
+from policy_agent.server.call import Call
+from policy_agent.server.services import Services
+from policy_agent.server.wire import Answer
+
+Handler = Callable[[Call, Services], Awaitable[Answer]]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One resource.
+
+    Attributes:
+        path: where it is.
+        handlers: method -> what answers it.
+        subtree: whether it has every path below, too.
+        allow: what is told of other methods; b"" where OPA tells nothing.
+        decides: whether its answers come from policies, which must be fresh enough.
+    """
+
+    path: str
+    handlers: Mapping[str, Handler]
+    subtree: bool = False
+    allow: bytes = b""
+    decides: bool = False
+
+    async def answer(self, call: Call, services: Services) -> Answer:
+        """Answer a call to this resource."""
+        handler = self.handlers.get(call.method)
+        if handler is None:
+            return wire.method_not_allowed(self.allow)
+        return await handler(call, services)
+
+
+def find_route(routes: Sequence[Route], path: str) -> tuple[Route, str] | None:
+    """Return the first route of a path and what of it lies below; None for none.
+
+    Args:
+        path: as sent, escapes kept.
+    """
+    for route in routes:
+        if not path.startswith(route.path):
+            continue
+        length = len(route.path)
+        if len(path) == length:
+            return route, ""
+        if route.subtree and path[length] == "/":
+            return route, path[length + 1 :]
+    return None
