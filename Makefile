@@ -1,9 +1,10 @@
 # Every command prepares what it needs: an environment in .venv from pyproject.toml alone.
 PYTHON ?= python3
+ARCHITECTURE ?= $(shell uname -m)
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: setup fmt check test conformance demo bench layer clean
+.PHONY: setup fmt check test conformance demo bench layer layer-standalone clean
 
 setup: $(VENV)/.ready
 
@@ -28,8 +29,13 @@ test: setup
 conformance: setup
 	$(BIN)/pytest -n auto --dist loadfile -m conformance
 
+# For one Python runtime, this machine's version unless RUNTIME=3.13 is given.
 layer: setup
-	$(BIN)/python layer/build.py
+	$(BIN)/python -m layer $(if $(RUNTIME),--python $(RUNTIME)) --architecture $(ARCHITECTURE)
+
+# For any runtime: carries its own interpreter.
+layer-standalone: setup
+	$(BIN)/python -m layer --standalone --architecture $(ARCHITECTURE)
 
 demo: setup layer
 	$(BIN)/policy-agent demo

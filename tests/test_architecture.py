@@ -18,6 +18,7 @@ ARROWS = {
     "client": set(),
     "decision": set(),
     "decision_log": set(),
+    "doctor": set(),
     "demo": {"auditor", "client", "emulator", "publisher"},
     "emulator": set(),
     "lifecycle": set(),

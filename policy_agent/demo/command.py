@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import platform
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -25,7 +26,8 @@ def main(arguments: argparse.Namespace) -> int:
         EmulatorError: the layer has not been built, or a process could not be started.
     """
     root = project_root()
-    name = f"policy-agent-layer-{platform.machine()}.zip"
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    name = f"policy-agent-layer-python{version}-{platform.machine()}.zip"
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="policy-agent-demo-") as directory:
         work = Path(directory)

@@ -21,9 +21,10 @@ def layer_zip(tmp_path_factory):
     """The layer as `make layer` builds it."""
     output = tmp_path_factory.mktemp("dist")
     architecture = os.uname().machine
-    command = [sys.executable, "layer/build.py", "--output", str(output)]
+    command = [sys.executable, "-m", "layer", "--output", str(output)]
     subprocess.run([*command, "--architecture", architecture], check=True, cwd=ROOT)
-    return output / f"policy-agent-layer-{architecture}.zip"
+    [archive] = output.iterdir()
+    return archive
 
 
 @pytest.fixture(scope="session")
@@ -63,10 +64,8 @@ def local_lambda(layer, plane, tmp_path, unused_port):
             "POLICY_AGENT_ADDR": f"127.0.0.1:{unused_port}",
             **(environment or {}),
         }
-        given = {"timeout_seconds": 10.0, **settings}
-        shaped = LambdaSettings(
-            FUNCTION, "handler.handle", layer_dir=layer, environment=variables, **given
-        )
+        given = {"layer_dir": layer, "timeout_seconds": 10.0, **settings}
+        shaped = LambdaSettings(FUNCTION, "handler.handle", environment=variables, **given)
         async with LocalLambda(shaped) as env:
             yield env
 

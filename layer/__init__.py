@@ -1,0 +1,1 @@
+"""Builds the Lambda layer; not part of the installed package."""
