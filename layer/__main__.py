@@ -15,6 +15,9 @@ from pathlib import Path
 from layer.archive import write_zip
 from layer.debian_python import DebianPython
 from layer.tree import build_tree
+from policy_agent.doctor.finding import Level, report
+from policy_agent.doctor.layer_checks import check_layer
+from policy_agent.doctor.package import read_package
 
 ROOT = Path(__file__).parent.parent
 THIS_PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -39,8 +42,10 @@ def main() -> None:
     build_tree(tree, architecture, version, compiler, carried)
     archive = arguments.output / f"policy-agent-layer-{name}.zip"
     write_zip(tree, archive)
-    unpacked = sum(file.stat().st_size for file in tree.rglob("*") if file.is_file())
-    print(f"{archive}: {archive.stat().st_size / 1e6:.1f} MB, {unpacked / 1e6:.1f} MB unpacked")
+    findings = check_layer(read_package(archive), archive.stat().st_size, architecture)
+    print(f"{archive}\n{report(findings)}")
+    if any(finding.level is Level.ERROR for finding in findings):
+        sys.exit(1)
 
 
 def parse_arguments() -> argparse.Namespace:

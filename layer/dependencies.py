@@ -7,11 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+from policy_agent.doctor.runtimes import AMAZON_LINUX_2023_GLIBC
+
 # Dependencies of the publisher's and the developer's side; the agent imports none of them.
 LEFT_OUT = ("httpx", "regopy", "starlette")
 # Sources of compiled modules, which nothing reads at run time.
 LEFT_OUT_SUFFIXES = (".c", ".h", ".pxd", ".pyi", ".pyx")
-AL2023_GLIBC_MINOR = 34
 
 
 def install_dependencies(
@@ -19,7 +20,8 @@ def install_dependencies(
 ) -> None:
     """Install wheels into `library`, chosen by platform tag and Python version."""
     wanted = [line for line in dependencies if not line.startswith(LEFT_OUT)]
-    tags = [f"manylinux_2_{minor}_{architecture}" for minor in range(5, AL2023_GLIBC_MINOR + 1)]
+    _, newest = AMAZON_LINUX_2023_GLIBC
+    tags = [f"manylinux_2_{minor}_{architecture}" for minor in range(5, newest + 1)]
     platforms = [f"--platform={tag}" for tag in (*tags, f"manylinux2014_{architecture}")]
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-compile"]
     command += ["--disable-pip-version-check", "--only-binary=:all:", f"--target={library}"]

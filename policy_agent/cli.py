@@ -33,6 +33,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "audit serve": ("policy_agent.auditor.serve_command", "receive decision logs and store them"),
     "audit query": ("policy_agent.auditor.query_command", "ask the store who was decided what"),
     "audit verify": ("policy_agent.auditor.verify_command", "prove that no decision is missing"),
+    "doctor": ("policy_agent.doctor.command", "say what would go wrong on Lambda"),
 }
 
 

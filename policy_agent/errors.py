@@ -19,6 +19,7 @@
     x DataPathError             its path cannot be a reference below `data`
   + AuditError                  the store or the query is at fault
   + EmulatorError               the function or the extension could not be started
+  + DoctorError                 what is to be examined cannot be read
 
 `code` is OPA's string for the class where OPA has one (v1/server/types/types.go, v1/ast/errors.go).
 """
@@ -200,3 +201,7 @@ class AuditError(PolicyAgentError):
 
 class EmulatorError(PolicyAgentError):
     """The local Lambda could not start or drive what it was given."""
+
+
+class DoctorError(PolicyAgentError):
+    """What is to be examined cannot be read."""

@@ -18,7 +18,7 @@ ARROWS = {
     "client": set(),
     "decision": set(),
     "decision_log": set(),
-    "doctor": set(),
+    "doctor": {"bundle", "rego"},
     "demo": {"auditor", "client", "emulator", "publisher"},
     "emulator": set(),
     "lifecycle": set(),
