@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from pathlib import Path
 
 from policy_agent.bundle.manager import BundleManager
 from policy_agent.config import Config
+from policy_agent.decision.callers import open_callers
 from policy_agent.decision.decisions import Decisions
 from policy_agent.decision_log.ids import new_decision_id
 from policy_agent.decision_log.log import DecisionLog
@@ -53,7 +55,8 @@ class Agent:
         if config.decision_logs is not None:
             self.decision_log = DecisionLog(config.decision_logs, config.labels, directory)
         self._reporter = StatusReporter(config.status) if config.status is not None else None
-        self.decisions = Decisions(self._record, new_decision_id)
+        self._callers = open_callers(config.identity) if config.identity is not None else None
+        self.decisions = Decisions(self._record, new_decision_id, self._callers)
         self.app = App(
             Services(
                 decisions=self.decisions,
@@ -67,7 +70,10 @@ class Agent:
 
     async def start(self, timeout_seconds: float) -> None:
         """Load every bundle that can be had in time; what is missing is told by each decision."""
-        await self.bundles.start(timeout_seconds)
+        async with asyncio.TaskGroup() as tasks:
+            if self._callers is not None:
+                tasks.create_task(self._callers.start(timeout_seconds), name="keys of issuers")
+            await self.bundles.start(timeout_seconds)
         self._explain()
 
     async def refresh(self, timeout_seconds: float) -> None:

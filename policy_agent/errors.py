@@ -13,6 +13,8 @@
   + PolicyError                 the policy cannot be run faithfully: fix the named lines
   + EvaluationError             no value for this decision; the next one is unaffected
     x EvaluationDeadlineError   it took longer than allowed
+  + IdentityError               the caller is not who the token says: no policy is asked
+    x KeysNeededError           fetch the issuer's keys and ask again
   + DecisionLogError            the decision could not be recorded, so it must not be answered
     x ShipError                 the receiver did not take the batch; it stays in the spool
   + RequestError                the HTTP request is at fault
@@ -163,6 +165,30 @@ class EvaluationDeadlineError(EvaluationError):
 
     def __init__(self, message: str) -> None:
         super().__init__(PolicyProblem("eval_cancel_error", message))
+
+
+class IdentityError(PolicyAgentError):
+    """The caller's token does not identify anybody.
+
+    Attributes:
+        reason: a stable word for programs, such as `token_expired`.
+    """
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class KeysNeededError(IdentityError):
+    """The issuer's keys have to be fetched before a token can be judged.
+
+    Attributes:
+        issuer: the issuer's name in the configuration.
+    """
+
+    def __init__(self, issuer: str) -> None:
+        super().__init__("token_keys_unavailable", f"the keys of {issuer} are not loaded yet")
+        self.issuer = issuer
 
 
 class DecisionLogError(PolicyAgentError):

@@ -112,12 +112,13 @@ class Decision:
         path: `orders/authz/allow`, escapes kept; "" for the root document.
         input: UNDEFINED when the caller sent none.
         result: UNDEFINED when the policy gave no value.
-        error: OPA's JSON error object when evaluation failed.
+        error: OPA's JSON error object when evaluation failed, or why no policy was asked.
         revisions: bundle name -> revision at the time of the query.
         timestamp_ns: wall clock, nanoseconds since the epoch.
         metrics: OPA's timer and counter names -> integer.
         requested_by: `ip:port` of the caller.
         custom: what goes under the event's `custom` key, such as request metadata.
+        refused: no policy was asked, and `error` says why; the result is undefined.
     """
 
     decision_id: str
@@ -130,3 +131,4 @@ class Decision:
     metrics: Mapping[str, int]
     requested_by: str | None = None
     custom: Mapping[str, Any] = field(default_factory=dict)
+    refused: bool = False

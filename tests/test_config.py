@@ -124,6 +124,60 @@ def test_a_wrong_value_is_named(document, problem):
     assert problem in problems_of(document)
 
 
+def test_identity_says_whose_tokens_count():
+    issuer = {"issuer": "https://i/", "audiences": ["a"], "jwks_url": "https://i/keys"}
+    identity = parse_config({"identity": {"issuers": {"i": issuer}}}).identity
+    assert identity.issuers["i"].algorithms == ("RS256",)
+    assert (identity.required, identity.header, identity.input_field) == (True, "authorization", ())
+    field = {"issuers": {"i": issuer}, "input_field": "a.b", "required": False}
+    identity = parse_config({"identity": field}).identity
+    assert (identity.required, identity.header, identity.input_field) == (False, "", ("a", "b"))
+
+
+@pytest.mark.parametrize(
+    ("settings", "problem"),
+    [
+        pytest.param({}, "issuer: is required", id="no issuer"),
+        pytest.param(
+            {"audiences": []}, "audiences: must name at least one audience", id="no audience"
+        ),
+        pytest.param(
+            {"algorithms": ["none"]}, "algorithms: must be among ES256, ES384", id="none"
+        ),
+        pytest.param(
+            {"algorithms": ["RS256", "HS256"]}, "algorithms: HS* must stand alone", id="confusion"
+        ),
+        pytest.param(
+            {"algorithms": ["HS256"], "jwks_url": "https://i/k"}, "algorithms: HS* must stand",
+            id="secrets over the net",
+        ),
+        pytest.param({"jwks": {"keys": []}, "jwks_url": "https://i/k"},
+                     "jwks_url: there must be exactly one", id="two sources"),
+        pytest.param({"jwks_url": ""}, "jwks_url: there must be exactly one", id="no source"),
+        pytest.param({"jwks_url": "http://i/k"}, "jwks_url: must be an https URL", id="plain http"),
+        pytest.param({"jwks_url": "", "jwks": []}, "jwks: must be a JSON Web Key Set", id="jwks"),
+    ],
+)  # fmt: skip
+def test_an_issuer_that_would_weaken_the_check_is_refused(settings, problem):
+    good = {"audiences": ["a"], "jwks_url": "https://i/keys", "algorithms": ["RS256"]}
+    issuer = {**good, **({"issuer": "https://i/"} if settings else {}), **settings}
+    problems = problems_of({"identity": {"issuers": {"i": issuer}}})
+    assert any(each.startswith(f"identity.issuers.i.{problem}") for each in problems)
+
+
+def test_a_caller_is_identified_in_one_way():
+    issuer = {"issuer": "https://i/", "audiences": ["a"], "jwks": {"keys": []}}
+    issuers = {"i": issuer, "j": issuer}
+    wrong = {"issuers": issuers, "header": "a b", "input_field": "identity.token"}
+    assert problems_of({"identity": wrong}) == [
+        "identity.issuers.j.issuer: is the issuer of another entry, too",
+        "identity.input_field: must be keys joined by dots, not below identity",
+        "identity.input_field: cannot stand beside header",
+        "identity.header: must be the name of a header",
+    ]
+    assert problems_of({"identity": {}}) == ["identity.issuers: is required"]
+
+
 def test_freshness_needs_an_age_and_a_service():
     services = {"services": {"s": {"url": "http://s"}}}
     fresh = {"max_age_seconds": 60, "on_stale": "wait", "wait_ms": 100}

@@ -13,6 +13,7 @@ from policy_agent.config.section import Section
 
 ROOT = Path(__file__).parent.parent
 CONFIGURATION = (ROOT / "docs" / "configuration.md").read_text("utf-8")
+ISSUER = {"issuer": "https://i/", "audiences": ["a"], "jwks": {"keys": []}}
 # A document that leads the reader into every section.
 EVERY_SECTION = {
     "services": {"s": {"url": "http://s", "credentials": {"bearer": {"token": "t"}}, "tls": {}}},
@@ -20,9 +21,10 @@ EVERY_SECTION = {
     "bundles": {"b": {"polling": {}, "signing": {"keyid": "k"}}},
     "decision_logs": {"reporting": {}},
     "status": {},
+    "identity": {"issuers": {"i": ISSUER}},
     "server": {"decoding": {"gzip": {}}, "encoding": {"gzip": {}}},
 }
-SECTIONS = {"services", "keys", "bundles", "decision_logs", "status", "server"}
+SECTIONS = {"services", "keys", "bundles", "decision_logs", "status", "server", "identity"}
 
 
 def settings_that_are_read(monkeypatch):
@@ -41,9 +43,9 @@ def settings_that_are_read(monkeypatch):
     monkeypatch.setattr(Section, "refuse", note_without_effect)
     parse_config(EVERY_SECTION)
     named = {
-        re.sub(r"^(services|keys|bundles)\.\w+", r"\1.<name>", key).replace(
-            "keys.<name>", "keys.<id>"
-        )
+        re.sub(r"^(services|keys|bundles)\.\w+", r"\1.<name>", key)
+        .replace("keys.<name>", "keys.<id>")
+        .replace("issuers.i", "issuers.<name>")
         for key in read - without_effect
     }
     return {key for key in named if not any(other.startswith(key + ".") for other in named)}
@@ -51,7 +53,11 @@ def settings_that_are_read(monkeypatch):
 
 def test_every_setting_is_documented_and_every_documented_setting_is_read(monkeypatch):
     documented = set(re.findall(r"^\| `([a-z_.<>]+)` \|", CONFIGURATION, re.M))
-    expected = settings_that_are_read(monkeypatch) - SECTIONS - {"services.<name>.name"}
+    expected = (
+        settings_that_are_read(monkeypatch)
+        - SECTIONS
+        - {"services.<name>.name", "identity.issuers.<name>", "identity.issuers.<name>.name"}
+    )
     assert documented == expected
 
 

@@ -13,6 +13,7 @@ from policy_agent.config.bundles import (
 from policy_agent.config.decision_logs import DecisionLogs
 from policy_agent.config.delays import Delays
 from policy_agent.config.document import Config, default_config, parse_config, with_bundle_path
+from policy_agent.config.identity import Identity, Issuer
 from policy_agent.config.keys import ALGORITHMS, Key
 from policy_agent.config.server import Server
 from policy_agent.config.services import Credentials, Service
@@ -28,6 +29,8 @@ __all__ = [
     "DecisionLogs",
     "Delays",
     "Freshness",
+    "Identity",
+    "Issuer",
     "Key",
     "Server",
     "Service",

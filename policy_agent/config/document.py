@@ -16,6 +16,7 @@ from typing import Any, Final
 from policy_agent import __version__
 from policy_agent.config.bundles import FILE_SCHEME, BundleSource, read_bundle
 from policy_agent.config.decision_logs import DecisionLogs, read_decision_logs
+from policy_agent.config.identity import Identity, read_identity
 from policy_agent.config.keys import Key, read_key
 from policy_agent.config.section import Findings, Section
 from policy_agent.config.server import DEFAULT_SERVER, Server, read_server
@@ -43,6 +44,7 @@ class Config:
     decision_logs: DecisionLogs | None = None
     status: StatusReports | None = None
     server: Server = DEFAULT_SERVER
+    identity: Identity | None = None
     default_decision: str = "system/main"
     persistence_directory: str = DEFAULT_PERSISTENCE_DIRECTORY
     on_init_failure: str = "deny"
@@ -73,6 +75,7 @@ def parse_config(document: Mapping[str, Any]) -> Config:
         else None,
         status=read_status_reports(top.section("status"), services) if top.has("status") else None,
         server=read_server(top.section("server")),
+        identity=read_identity(top.section("identity")) if top.has("identity") else None,
         default_decision=top.text("default_decision", "/system/main").strip("/"),
         persistence_directory=top.text("persistence_directory", DEFAULT_PERSISTENCE_DIRECTORY),
         on_init_failure=top.choice("on_init_failure", ("deny", "fail")),

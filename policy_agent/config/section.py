@@ -50,6 +50,10 @@ class Section:
         """Report something that is accepted but will surprise."""
         self._findings.warnings.append(f"{self.name(key)}: {what}")
 
+    def value(self, key: str) -> Any:
+        """Read a value of any kind, None where there is none."""
+        return self._get(key)
+
     def text(self, key: str, default: str = "", *, required: bool = False) -> str:
         """Read a string."""
         value = self._get(key)

@@ -11,7 +11,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from policy_agent.errors import EvaluationError
+from policy_agent.decision.callers import Callers
+from policy_agent.errors import EvaluationError, IdentityError, KeysNeededError
 from policy_agent.model import (
     UNDEFINED,
     DataPath,
@@ -38,6 +39,7 @@ class Question:
         started_ns: `time.perf_counter_ns()` when the request arrived.
         parse_ns: how long reading the input took.
         refusal: why no policy may decide it now, such as its age; "" when one may.
+        credential: the header that may hold the caller's token; "" without one.
     """
 
     path: str
@@ -48,6 +50,7 @@ class Question:
     requested_by: str | None = None
     custom: Mapping[str, Any] = field(default_factory=dict)
     refusal: str = ""
+    credential: str = ""
 
 
 class Decisions:
@@ -56,34 +59,48 @@ class Decisions:
     Attributes:
         snapshot: the active policies; None until a first bundle is active.
         unavailable: why there are none, a sentence for the caller.
+        callers: who identifies callers; None when nobody does.
     """
 
-    def __init__(self, record: Recorder, new_id: Callable[[], str]) -> None:
+    def __init__(
+        self, record: Recorder, new_id: Callable[[], str], callers: Callers | None = None
+    ) -> None:
         self.snapshot: Snapshot | None = None
         self.unavailable = "no policy is active yet"
+        self.callers = callers
         self._record = record
         self._new_id = new_id
 
     def decide(self, question: Question) -> Decision:
         """Evaluate and record one decision.
 
-        Without an active policy the result is undefined and `error` says why: to a client of OPA
-        that is a denial, and no value is made up.
+        Where no policy may be asked, because none is active or because the caller is unknown, the
+        result is undefined and `error` says why: to a client of OPA that is a denial, and no value
+        is made up.
 
         Raises:
             DecisionLogError: the decision could not be recorded, so it must not be answered.
+            KeysNeededError: nothing was decided; wait for `fetch_keys` and ask again.
         """
         timestamp_ns = time.time_ns()
         snapshot = self.snapshot
+        value, problem = question.input, None
+        if self.callers is not None:
+            value, problem = self._identify(question, self.callers)
         evaluation_started_ns = time.perf_counter_ns()
-        result, error = self._evaluate(question, snapshot)
+        if problem is None:
+            problem = self._obstacle(question, snapshot)
+        refused = problem is not None
+        result: Any = UNDEFINED
+        if snapshot is not None and not refused:
+            result, problem = _evaluated(question, value, snapshot)
         now_ns = time.perf_counter_ns()
         decision = Decision(
             decision_id=self._new_id(),
             path=question.path,
-            input=question.input,
+            input=value,
             result=result,
-            error=error,
+            error=problem,
             revisions=snapshot.revisions if snapshot else {},
             timestamp_ns=timestamp_ns,
             metrics={
@@ -93,22 +110,52 @@ class Decisions:
             },
             requested_by=question.requested_by,
             custom=question.custom,
+            refused=refused,
         )
         self._record(decision, snapshot.policy if snapshot else None)
         return decision
+
+    def credential_of(self, headers: Mapping[bytes, bytes]) -> str:
+        """Return the header that may hold the caller's token, "" without one.
+
+        Args:
+            headers: lower-case name -> value.
+        """
+        if self.callers is None:
+            return ""
+        return headers.get(self.callers.header, b"").decode("latin-1")
+
+    async def fetch_keys(self, needed: KeysNeededError) -> None:
+        """Fetch what a decision asked for; it may then be asked again."""
+        if self.callers is not None:
+            await self.callers.fetch(needed)
 
     def has_rules(self, path: str) -> bool:
         """Tell whether a rule is at a path below `data`, or below it."""
         rules = self.snapshot.policy.rules if self.snapshot else frozenset()
         return path in rules or any(rule.startswith(path + "/") for rule in rules)
 
-    def _evaluate(
-        self, question: Question, snapshot: Snapshot | None
-    ) -> tuple[Any, JsonObject | None]:
-        if snapshot is None or question.refusal:
-            message = question.refusal or self.unavailable
-            return UNDEFINED, {"code": NO_POLICY_CODE, "message": message}
+    def _identify(self, question: Question, callers: Callers) -> tuple[Any, JsonObject | None]:
+        """Return the input without the token and with the identity, and why there is none."""
+        value, token = callers.withhold(question.input)
         try:
-            return snapshot.policy.evaluate(question.segments, question.input), None
-        except EvaluationError as exc:
-            return UNDEFINED, exc.problem.to_json()
+            value, _ = callers.identify(value, token or question.credential)
+        except KeysNeededError:
+            raise
+        except IdentityError as exc:
+            return value, {"code": exc.reason, "message": str(exc)}
+        return value, None
+
+    def _obstacle(self, question: Question, snapshot: Snapshot | None) -> JsonObject | None:
+        if snapshot is None:
+            return {"code": NO_POLICY_CODE, "message": question.refusal or self.unavailable}
+        if question.refusal:
+            return {"code": NO_POLICY_CODE, "message": question.refusal}
+        return None
+
+
+def _evaluated(question: Question, value: Any, snapshot: Snapshot) -> tuple[Any, JsonObject | None]:
+    try:
+        return snapshot.policy.evaluate(question.segments, value), None
+    except EvaluationError as exc:
+        return UNDEFINED, exc.problem.to_json()

@@ -11,7 +11,7 @@ import logging
 import posixpath
 import time
 
-from policy_agent.errors import PolicyAgentError
+from policy_agent.errors import KeysNeededError, PolicyAgentError
 from policy_agent.server import request as reading
 from policy_agent.server import wire
 from policy_agent.server.call import (
@@ -66,7 +66,7 @@ class App:
                     started_ns=started_ns,
                     refusal=await self._refusal(route),
                 )
-                answer = await route.answer(call, self._services)
+                answer = await self._answer(route, call)
         except ClientGoneError:
             return
         except PolicyAgentError as exc:
@@ -78,6 +78,13 @@ class App:
         if method in ("GET", "POST") and path.startswith(_COMPRESSED):
             answer = wire.compress(answer, text_of(headers, b"accept-encoding"), limits)
         await _send(answer, send)
+
+    async def _answer(self, route: Route, call: Call) -> Answer:
+        while True:
+            try:
+                return await route.answer(call, self._services)
+            except KeysNeededError as exc:
+                await self._services.decisions.fetch_keys(exc)
 
     async def _refusal(self, route: Route) -> str:
         freshness = self._services.freshness

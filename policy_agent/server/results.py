@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 from policy_agent import __version__
 from policy_agent.codec import encode_json
-from policy_agent.decision.decisions import NO_POLICY_CODE
 from policy_agent.model import UNDEFINED, Decision, JsonObject
 from policy_agent.server import wire
 from policy_agent.server.wire import JSON, Answer
@@ -34,9 +33,9 @@ class V1Options:
 def v1_answer(decision: Decision, options: V1Options) -> Answer:
     """Return the answer of `/v1/data`: 200 with or without `result`, 500 for a failed evaluation.
 
-    Without an active policy the result is undefined and `warning` says why.
+    Where no policy was asked the result is undefined and `warning` says why.
     """
-    if decision.error is not None and decision.error["code"] != NO_POLICY_CODE:
+    if decision.error is not None and not decision.refused:
         return wire.evaluation_failed(decision.error)
     parts: list[bytes] = []
     if options.show_id:
@@ -62,7 +61,7 @@ def v0_answer(decision: Decision, reference: str, *, has_rules: bool, pretty: bo
         reference: the path as Rego writes it.
         has_rules: whether any rule exists under the path; OPA words the 404 by it.
     """
-    if decision.error is not None and decision.error["code"] != NO_POLICY_CODE:
+    if decision.error is not None and not decision.refused:
         return wire.evaluation_failed(decision.error)
     if decision.result is UNDEFINED:
         if decision.error is not None:

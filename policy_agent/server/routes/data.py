@@ -18,13 +18,15 @@ from policy_agent.server.wire import Answer
 async def _v1_get(call: Call, services: Services) -> Answer:
     parse_started_ns = time.perf_counter_ns()
     value = reading.input_of_parameter(call.parameters)
-    return _v1(call, services, _question(call, call.below, value, parse_started_ns))
+    return _v1(call, services, _question(call, services, call.below, value, parse_started_ns))
 
 
 async def _v1_post(call: Call, services: Services) -> Answer:
     parse_started_ns = time.perf_counter_ns()
     value, metadata = reading.input_of_v1_body(call.body, call.header(b"content-type"))
-    return _v1(call, services, _question(call, call.below, value, parse_started_ns, metadata))
+    return _v1(
+        call, services, _question(call, services, call.below, value, parse_started_ns, metadata)
+    )
 
 
 def _v1(call: Call, services: Services, question: Question) -> Answer:
@@ -50,7 +52,7 @@ async def _default_decision(call: Call, services: Services) -> Answer:
 def _v0(call: Call, services: Services, path: str) -> Answer:
     parse_started_ns = time.perf_counter_ns()
     value = reading.input_of_v0_body(call.body, call.header(b"content-type"))
-    question = _question(call, path, value, parse_started_ns)
+    question = _question(call, services, path, value, parse_started_ns)
     decision = services.decisions.decide(question)
     reference = reading.reference(question.segments)
     has_rules = services.decisions.has_rules(path)
@@ -59,7 +61,12 @@ def _v0(call: Call, services: Services, path: str) -> Answer:
 
 
 def _question(
-    call: Call, path: str, value: Any, parse_started_ns: int, metadata: JsonObject | None = None
+    call: Call,
+    services: Services,
+    path: str,
+    value: Any,
+    parse_started_ns: int,
+    metadata: JsonObject | None = None,
 ) -> Question:
     return Question(
         path=path,
@@ -70,6 +77,7 @@ def _question(
         requested_by=call.client,
         custom={"request_metadata": metadata} if metadata else {},
         refusal=call.refusal,
+        credential=services.decisions.credential_of(call.headers),
     )
 
 
