@@ -81,6 +81,11 @@ class Agent:
         await self.bundles.refresh(timeout_seconds)
         self._explain()
 
+    async def poll(self, name: str) -> None:
+        """Wait for news of a long-polled bundle and switch to it."""
+        await self.bundles.poll(name)
+        self._explain()
+
     @property
     def has_backlog(self) -> bool:
         """Whether there is something to ship: decisions, or news in the status."""

@@ -3,7 +3,7 @@
 Built on `http.client` in a worker thread: a socket never outlives a call, so none is left half
 open across a freeze, and the import costs Init 1 ms of CPU beside uvicorn where httpx costs 51
 (docs/decisions.md). Redirects are followed as Go's client does it: at most ten, credentials only
-to the same host.
+to the same host; beyond that, never from https to http.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import http.client
+import math
 import os
 import socket
 import ssl
@@ -26,7 +27,7 @@ from policy_agent.errors import TransportError
 MAX_REDIRECTS = 10  # Go's net/http default
 READ_BYTES = 65536
 _REDIRECTS = (301, 302, 303, 307, 308)
-_CREDENTIAL_HEADERS = ("authorization", "cookie")
+_CREDENTIAL_HEADERS = ("authorization", "cookie", "x-amz-security-token")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,25 +50,66 @@ class Response:
     body: bytes
 
 
+class Received:
+    """What has arrived of an answer, for when the rest never does.
+
+    Attributes:
+        answer: status and headers, without the body; None before they are there.
+    """
+
+    def __init__(self) -> None:
+        self.answer: Response | None = None
+        self._pieces: list[bytes] = []
+
+    @property
+    def body(self) -> bytes:
+        """The body so far."""
+        return b"".join(self._pieces)
+
+    def begin(self, answer: Response) -> None:
+        """Note a new answer; what came before was a redirect."""
+        self.answer = answer
+        self._pieces = []
+
+    def add(self, piece: bytes) -> None:
+        """Note the next piece of the body."""
+        self._pieces.append(piece)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one call may take.
+
+    Attributes:
+        timeout_seconds: for everything together, redirects and body included.
+        max_bytes: the largest body to accept.
+        answer_timeout_seconds: for each connection, and until each answer begins.
+    """
+
+    timeout_seconds: float
+    max_bytes: int
+    answer_timeout_seconds: float = math.inf
+
+
 async def send(
     request: Request,
+    limits: Limits,
     *,
-    timeout_seconds: float,
-    max_bytes: int,
     tls: ssl.SSLContext | None = None,
+    received: Received | None = None,
 ) -> Response:
     """Send `request` and read the whole answer.
 
     Args:
-        timeout_seconds: for everything together, redirects and body included.
-        max_bytes: the largest body to accept.
         tls: for https; the system's trust store when None.
+        received: told of the answer as it arrives.
 
     Raises:
         TransportError: no connection, a cut or malformed answer, a timeout, a body that is too
             large, or a redirect that cannot be followed.
     """
-    call = _Call(time.monotonic() + timeout_seconds, max_bytes, tls)
+    timeout_seconds = limits.timeout_seconds
+    call = _Call(limits, tls, received or Received())
     try:
         async with asyncio.timeout(timeout_seconds):
             return await asyncio.to_thread(call.run, request)
@@ -85,10 +127,11 @@ def _host(url: str) -> str:
 class _Call:
     """The blocking half of one `send`; `abort` may come from another thread at any time."""
 
-    def __init__(self, deadline: float, max_bytes: int, tls: ssl.SSLContext | None) -> None:
-        self._deadline = deadline
-        self._max_bytes = max_bytes
+    def __init__(self, limits: Limits, tls: ssl.SSLContext | None, received: Received) -> None:
+        self._deadline = time.monotonic() + limits.timeout_seconds
+        self._limits = limits
         self._tls = tls
+        self._received = received
         self._lock = threading.Lock()
         self._socket: socket.socket | None = None
         self._aborted = False
@@ -119,13 +162,22 @@ class _Call:
         target = request.url if connection.plain_proxy else _target(request.url)
         try:
             connection.http.connect()
-            self._hold(connection.http.sock)
+            sock = connection.http.sock  # which `getresponse` lets go of when it is the last answer
+            self._hold(sock)
             headers = {"Accept-Encoding": "identity", **connection.headers, **request.headers}
             connection.http.request(request.method, target, request.body, headers)
             answer = connection.http.getresponse()
-            body = self._read(answer)
+            sock.settimeout(self._remaining())
             headers = {name.lower(): value for name, value in answer.getheaders()}
-            return Response(answer.status, answer.reason, headers, body)
+            self._received.begin(Response(answer.status, answer.reason, headers, b""))
+            self._read(answer)
+            return Response(answer.status, answer.reason, headers, self._received.body)
+        except TimeoutError as exc:
+            if self._aborted or time.monotonic() >= self._deadline:
+                raise
+            limit = self._limits.answer_timeout_seconds
+            msg = f"{_host(request.url)} did not answer within {limit:g} s"
+            raise TransportError(msg) from exc
         except (OSError, http.client.HTTPException, ValueError) as exc:
             if self._aborted:
                 raise TimeoutError from exc
@@ -135,10 +187,10 @@ class _Call:
             connection.http.close()
 
     def _connection(self, scheme: str, host: str, port: int | None) -> _Connection:
-        remaining = max(self._deadline - time.monotonic(), 0.001)
+        timeout = min(self._remaining(), self._limits.answer_timeout_seconds)
         proxy = _proxy_for(scheme, host)
         if proxy is None:
-            return _Connection(self._open(scheme, host, port, remaining))
+            return _Connection(self._open(scheme, host, port, timeout))
         parts = urlsplit(proxy)
         if not parts.hostname:
             msg = f"{scheme}_proxy is not a URL with a host"
@@ -149,9 +201,9 @@ class _Call:
             headers["Proxy-Authorization"] = "Basic " + b64encode(login.encode()).decode()
         if scheme == "http":
             return _Connection(
-                self._open("http", parts.hostname, parts.port, remaining), headers, True
+                self._open("http", parts.hostname, parts.port, timeout), headers, True
             )
-        tunnel = self._open("https", parts.hostname, parts.port or 80, remaining)
+        tunnel = self._open("https", parts.hostname, parts.port or 80, timeout)
         tunnel.set_tunnel(host, port or 443, headers)
         return _Connection(tunnel)
 
@@ -169,20 +221,23 @@ class _Call:
                 raise TimeoutError
             self._socket = sock
 
-    def _read(self, answer: http.client.HTTPResponse) -> bytes:
-        chunks, size = [], 0
-        while chunk := answer.read(READ_BYTES):
-            size += len(chunk)
-            if size > self._max_bytes:
-                msg = f"the answer is larger than {self._max_bytes} bytes"
+    def _remaining(self) -> float:
+        return max(self._deadline - time.monotonic(), 0.001)
+
+    def _read(self, answer: http.client.HTTPResponse) -> None:
+        size = 0
+        # What has arrived is passed on at once: of a cut answer it can be all there is.
+        while piece := answer.read1(READ_BYTES):
+            size += len(piece)
+            if size > self._limits.max_bytes:
+                msg = f"the answer is larger than {self._limits.max_bytes} bytes"
                 raise TransportError(msg)
             if time.monotonic() > self._deadline:
                 raise TimeoutError
-            chunks.append(chunk)
+            self._received.add(piece)
         if answer.length:
             msg = f"the answer was cut off {answer.length} bytes early"
             raise TransportError(msg)
-        return b"".join(chunks)
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +263,9 @@ def _proxy_for(scheme: str, host: str) -> str | None:
 
 
 def _redirected(request: Request, status: int, url: str) -> Request:
+    if request.url.startswith("https:") and not url.startswith("https:"):
+        msg = f"{_host(request.url)}: redirected from https to {_host(url)} without TLS"
+        raise TransportError(msg)
     headers = dict(request.headers)
     if _host(url) != _host(request.url):
         headers = {k: v for k, v in headers.items() if k.lower() not in _CREDENTIAL_HEADERS}
@@ -217,6 +275,10 @@ def _redirected(request: Request, status: int, url: str) -> Request:
 
 
 def _sentence(exc: Exception) -> str:
+    if isinstance(exc, ssl.SSLCertVerificationError):
+        return f"its certificate is not trusted: {exc.verify_message}"
+    if isinstance(exc, ssl.SSLError):
+        return f"TLS failed: {(exc.reason or type(exc).__name__).lower().replace('_', ' ')}"
     if isinstance(exc, http.client.IncompleteRead):
         return "the answer was cut off"
     if isinstance(exc, http.client.RemoteDisconnected):

@@ -6,13 +6,16 @@ import platform
 import ssl
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from policy_agent import __version__, http_client
 from policy_agent.config import Service
 from policy_agent.errors import TransportError
+from policy_agent.http_client import Limits, Received, Request, Response
 
 USER_AGENT = f"policy-agent/{__version__} ({sys.platform}, {platform.machine()})"
+_NO_LIMIT_SECONDS = 3600  # a timeout of 0 is none in OPA; nothing here takes that long
 
 
 class ServiceClient:
@@ -25,7 +28,11 @@ class ServiceClient:
     @property
     def timeout_seconds(self) -> float:
         """How long the service may take to answer, by its configuration."""
-        return self._service.response_timeout_seconds
+        return self._service.response_timeout_seconds or _NO_LIMIT_SECONDS
+
+    def url_of(self, resource: str) -> str:
+        """Return the URL of a resource below the service's."""
+        return f"{self._service.url}/{resource.lstrip('/')}"
 
     async def request(
         self,
@@ -36,7 +43,7 @@ class ServiceClient:
         body: bytes | None = None,
         timeout_seconds: float | None = None,
         max_bytes: int = 1 << 20,
-    ) -> http_client.Response:
+    ) -> Response:
         """Send one request below the service's URL.
 
         Args:
@@ -45,18 +52,27 @@ class ServiceClient:
             max_bytes: the largest answer to accept.
 
         Raises:
-            TransportError: no whole answer, or the token or CA file cannot be read.
+            TransportError: no whole answer, or what the service asks for cannot be read.
         """
-        service = self._service
-        url = f"{service.url}/{resource.lstrip('/')}"
-        own = {"User-Agent": USER_AGENT, **service.headers, **self._authorization()}
-        request = http_client.Request(method, url, {**own, **(headers or {})}, body)
-        return await http_client.send(
-            request,
-            timeout_seconds=self.timeout_seconds if timeout_seconds is None else timeout_seconds,
-            max_bytes=max_bytes,
-            tls=self._trust(),
-        )
+        request = Request(method, self.url_of(resource), headers or {}, body)
+        limit = self.timeout_seconds if timeout_seconds is None else timeout_seconds
+        return await self.send(request, Limits(limit, max_bytes))
+
+    async def send(
+        self, request: Request, limits: Limits, received: Received | None = None
+    ) -> Response:
+        """Send one request to the service with its headers and credentials.
+
+        Args:
+            request: its own headers win over the service's.
+            received: told of the answer as it arrives.
+
+        Raises:
+            TransportError: no whole answer, or what the service asks for cannot be read.
+        """
+        own = {"User-Agent": USER_AGENT, **self._service.headers, **self._authorization()}
+        request = replace(request, headers={**own, **request.headers})
+        return await http_client.send(request, limits, tls=self._trust(), received=received)
 
     def _authorization(self) -> dict[str, str]:
         credentials = self._service.credentials

@@ -51,7 +51,9 @@ async def _run(config: Config, problem: str, listener: socket.socket) -> int:
 
 async def _until_stopped(agent: Agent, stop: asyncio.Event) -> None:
     async with asyncio.TaskGroup() as tasks:
-        loops = [tasks.create_task(_refresh_bundles(agent)), tasks.create_task(_ship(agent))]
+        work = [_refresh_bundles(agent), _ship(agent)]
+        work += [_poll(agent, name) for name in agent.bundles.long_polled]
+        loops = [tasks.create_task(loop) for loop in work]
         await stop.wait()
         for task in loops:
             task.cancel()
@@ -61,6 +63,11 @@ async def _refresh_bundles(agent: Agent) -> None:
     while (delay_seconds := agent.bundles.seconds_until_due()) is not None:
         await asyncio.sleep(delay_seconds)
         await agent.refresh(REFRESH_TIMEOUT_SECONDS)
+
+
+async def _poll(agent: Agent, name: str) -> None:
+    while True:
+        await agent.poll(name)
 
 
 async def _ship(agent: Agent) -> None:

@@ -26,16 +26,38 @@ class State(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class SourceStatus:
+    """Where the active version of a bundle came from.
+
+    Attributes:
+        kind: `remote`, `mirror`, `persisted`, `packaged` or `file`.
+        location: a URL without secrets, or a path.
+        reason: why it did not come from where it should, "" when it did.
+    """
+
+    kind: str
+    location: str
+    reason: str = ""
+
+    def to_json(self) -> JsonObject:
+        """Return the JSON of it, which OPA does not have."""
+        body = {"type": self.kind, "location": self.location}
+        return body | ({"reason": self.reason} if self.reason else {})
+
+
+@dataclass(frozen=True, slots=True)
 class BundleStatus:
     """One bundle's history; times are aware UTC.
 
     Attributes:
         active_revision: None until the first activation.
+        source: None until the first activation.
         message: why the last attempt failed, "" when it did not.
     """
 
     name: str
     active_revision: str | None = None
+    source: SourceStatus | None = None
     size_bytes: int = 0
     last_request_at: datetime | None = None
     last_successful_request_at: datetime | None = None
@@ -64,6 +86,8 @@ class BundleStatus:
             body["active_revision"] = self.active_revision
         if self.size_bytes:
             body |= {"type": "snapshot", "size": self.size_bytes}
+        if self.source:
+            body["source"] = self.source.to_json()
         return body | _failure(self.code, self.message, self.http_code, self.problems)
 
 

@@ -1,7 +1,7 @@
 """Post the agent's status to OPA's status API, when it has changed.
 
-OPA posts on every poll, 60 kB each time; here a report is due when a bundle's revision or an error
-is another than in the last one that was taken.
+OPA posts on every poll, 60 kB each time; here a report is due when a bundle's revision, source or
+error is another than in the last one that was taken.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from policy_agent.errors import TransportError
 from policy_agent.model import JsonObject
 from policy_agent.service import ServiceClient
 
-_NEWS = ("active_revision", "code", "message", "http_code", "state")
+_NEWS = ("active_revision", "code", "message", "http_code", "state", "source")
 
 
 class StatusReporter:

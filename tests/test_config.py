@@ -178,6 +178,44 @@ def test_a_caller_is_identified_in_one_way():
     assert problems_of({"identity": {}}) == ["identity.issuers: is required"]
 
 
+def test_mirrors_have_the_resource_of_the_bundle_unless_they_say_otherwise():
+    services = {name: {"url": f"http://{name}"} for name in ("a", "b", "c")}
+    bundle = {
+        "service": "a",
+        "resource": "r.tar.gz",
+        "mirrors": [{"service": "b"}, {"service": "c", "resource": "copies/r.tar.gz"}],
+        "packaged": "/opt/r.tar.gz",
+        "polling": {"long_polling_timeout_seconds": 10},
+    }
+    config = parse_config({"services": services, "bundles": {"r": bundle}})
+    source = config.bundles["r"]
+    mirrors = [(mirror.service.name, mirror.resource) for mirror in source.mirrors]
+    assert mirrors == [("b", "r.tar.gz"), ("c", "copies/r.tar.gz")]
+    assert (source.packaged, source.long_poll_seconds) == ("/opt/r.tar.gz", 10)
+
+
+@pytest.mark.parametrize(
+    ("bundle", "problem"),
+    [
+        ({"mirrors": {"service": "a"}}, "bundles.r.mirrors: must be a list of objects"),
+        ({"mirrors": [{"service": "z"}]}, "bundles.r.mirrors[0].service: is not among services"),
+        ({"mirrors": ["b"]}, "bundles.r.mirrors[0]: must be an object"),
+        (
+            {"resource": "file:///r", "packaged": "/r"},
+            "bundles.r.resource: a file has neither mirrors nor a packaged copy",
+        ),
+        (
+            {"polling": {"long_polling_timeout_seconds": 0}},
+            "bundles.r.polling.long_polling_timeout_seconds: must be at least 1",
+        ),
+    ],
+)
+def test_a_wrong_source_of_a_bundle_is_named(bundle, problem):
+    assert problem in problems_of(
+        {"services": {"a": {"url": "http://a"}}, "bundles": {"r": bundle}}
+    )
+
+
 def test_freshness_needs_an_age_and_a_service():
     services = {"services": {"s": {"url": "http://s"}}}
     fresh = {"max_age_seconds": 60, "on_stale": "wait", "wait_ms": 100}

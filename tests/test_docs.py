@@ -18,7 +18,7 @@ ISSUER = {"issuer": "https://i/", "audiences": ["a"], "jwks": {"keys": []}}
 EVERY_SECTION = {
     "services": {"s": {"url": "http://s", "credentials": {"bearer": {"token": "t"}}, "tls": {}}},
     "keys": {"k": {"key": "x"}},
-    "bundles": {"b": {"polling": {}, "signing": {"keyid": "k"}}},
+    "bundles": {"b": {"polling": {"long_polling_timeout_seconds": 1}, "signing": {"keyid": "k"}}},
     "decision_logs": {"reporting": {}},
     "status": {},
     "identity": {"issuers": {"i": ISSUER}},

@@ -7,14 +7,14 @@ import pytest
 
 from policy_agent.config import Credentials, Service
 from policy_agent.errors import TransportError
-from policy_agent.http_client import Request, send
+from policy_agent.http_client import Limits, Request, send
 from policy_agent.service import ServiceClient
 from tests.support import http_server, reply
 
 
 def fetch(url, *, method="GET", headers=None, body=None, timeout_seconds=5.0, max_bytes=1000):
     request = Request(method, url, headers or {}, body)
-    return asyncio.run(send(request, timeout_seconds=timeout_seconds, max_bytes=max_bytes))
+    return asyncio.run(send(request, Limits(timeout_seconds, max_bytes)))
 
 
 def test_a_whole_exchange_arrives():

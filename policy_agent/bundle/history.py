@@ -61,5 +61,16 @@ def failed(status: BundleStatus, error: BundleError | PolicyError) -> BundleStat
     )
 
 
+def still_failing(status: BundleStatus, before: BundleStatus) -> BundleStatus:
+    """Record that what was activated does not end the failure that `before` tells of."""
+    return replace(
+        status,
+        code=before.code,
+        message=before.message,
+        http_code=before.http_code,
+        problems=before.problems,
+    )
+
+
 def _cleared(status: BundleStatus) -> BundleStatus:
     return replace(status, code="", message="", http_code=None, problems=())

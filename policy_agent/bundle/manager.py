@@ -9,48 +9,59 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from policy_agent.bundle import history
 from policy_agent.bundle.directory import read_path
-from policy_agent.bundle.download import NotModified, download
+from policy_agent.bundle.origins import Answer, Origins, origins_of
 from policy_agent.bundle.persist import BundleStore, Copy
 from policy_agent.bundle.reader import read_bundle
 from policy_agent.bundle.schedule import Clock, Moment, Schedule
 from policy_agent.bundle.switch import CompilePolicy, Failure, Outcome, compile_changed
-from policy_agent.config import FILE_SCHEME, BundleSource, Freshness, Key, Service
+from policy_agent.config import FILE_SCHEME, BundleSource, Freshness, Key
 from policy_agent.errors import BundleError
 from policy_agent.model import Bundle, Snapshot
 from policy_agent.service import ServiceClient
-from policy_agent.status import BundleStatus, rfc3339
+from policy_agent.status import BundleStatus, SourceStatus, rfc3339
 
 log = logging.getLogger(__name__)
+
+LONG_POLL_MARGIN_SECONDS = 60  # for the answer itself, once the source has waited long enough
 
 
 @dataclass(slots=True)
 class _Slot:
-    """One configured bundle and where it stands; `remote` is None for a local file."""
+    """One configured bundle and where it stands.
+
+    Attributes:
+        remote: None for a local file.
+        arrived: where the version tried last came from.
+    """
 
     source: BundleSource
     remote: _Remote | None
     status: BundleStatus
     active: Bundle | None = None
+    arrived: SourceStatus | None = None
 
 
 @dataclass(slots=True)
 class _Remote:
     """Where a bundle is downloaded from.
 
-    `asked` is when the last attempt began, `confirmed` when the one began that found the active
-    version to be the newest: nothing later is known for sure.
+    `asked` is when the attempt began that `answer` ended, `confirmed` when the one began that found
+    the active version to be the newest: nothing later is known for sure.
     """
 
-    client: ServiceClient
+    origins: Origins
     schedule: Schedule
     store: BundleStore | None
+    answer: Answer | None = None
+    is_polled: bool = False
     asked: Moment | None = None
     confirmed: Moment | None = None
 
@@ -113,6 +124,7 @@ class BundleManager:
             restored = await asyncio.to_thread(self._restore)
             await self._switch(restored)
             await self._update(list(self._slots), timeout_seconds)
+            await self._use_packaged()
 
     async def refresh(self, timeout_seconds: float) -> None:
         """Fetch the bundles that are due and switch to the new versions together.
@@ -126,6 +138,29 @@ class BundleManager:
             due = [name for name, seconds in self._seconds_until_due().items() if seconds == 0]
             if due:
                 await self._update(due, timeout_seconds)
+
+    @property
+    def long_polled(self) -> list[str]:
+        """The bundles whose source may hold a request back until there is news."""
+        return [name for name, slot in self._slots.items() if slot.source.long_poll_seconds]
+
+    async def poll(self, name: str) -> None:
+        """Wait until a long-polled bundle is due, ask for it, and switch to what comes.
+
+        Its source may keep the request for as long as configured; `refresh`, which would wait with
+        it, leaves the bundle alone unless it is stale.
+        """
+        slot = self._slots[name]
+        assert slot.remote is not None
+        slot.remote.is_polled = True
+        await asyncio.sleep(slot.remote.schedule.seconds_until_due(self._clock))
+        before = slot.active
+        wait_seconds = slot.source.long_poll_seconds if slot.remote.origins.long_polls else 0
+        timeout_seconds = wait_seconds + LONG_POLL_MARGIN_SECONDS
+        bundle = await self._attempt(slot, timeout_seconds, wait_seconds)
+        async with self._busy:
+            # A refresh in the meantime knew better.
+            await self._settle([name], [bundle if slot.active is before else None])
 
     def is_stale(self) -> bool:
         """Whether a bundle is so old that a decision has to wait for a newer one."""
@@ -175,7 +210,7 @@ class BundleManager:
         return self.seconds_until_due() == 0
 
     def seconds_until_due(self) -> float | None:
-        """Return how long until a bundle is due, None when all are local and none ever will be."""
+        """Return how long until `refresh` has something to do, None when it never will."""
         return min(self._seconds_until_due().values(), default=None)
 
     def _seconds_until_due(self) -> dict[str, float]:
@@ -185,7 +220,7 @@ class BundleManager:
             if name in stale and not slot.remote.schedule.failures
             else slot.remote.schedule.seconds_until_due(self._clock)
             for name, slot in self._slots.items()
-            if slot.remote
+            if slot.remote and (name in stale or not slot.remote.is_polled)
         }
 
     def _restore(self) -> dict[str, Bundle]:
@@ -193,32 +228,65 @@ class BundleManager:
         for name, slot in self._slots.items():
             store = slot.remote.store if slot.remote else None
             copy = store.load() if store else None
-            if store is None or copy is None:
+            if slot.remote is None or store is None or copy is None:
                 continue
             try:
                 restored[name] = self._read(slot.source, copy.raw, copy.etag)
             except BundleError as exc:
                 store.set_aside(exc)
+                continue
+            slot.remote.origins.restore(copy.etag)
+            slot.arrived = SourceStatus("persisted", str(store.path))
         return restored
+
+    async def _use_packaged(self) -> None:
+        for name, slot in self._slots.items():
+            if slot.active is not None or not slot.source.packaged:
+                continue
+            path, before = Path(slot.source.packaged), slot.status
+            try:
+                bundle = await asyncio.to_thread(self._read_path, slot.source, path)
+            except BundleError as exc:
+                message = f"{before.message}; packaged copy: {exc}"
+                slot.status = replace(before, message=message)
+                log.warning("bundle %s: packaged copy: %s", name, exc)
+                continue
+            slot.arrived = SourceStatus("packaged", str(path), before.message)
+            if slot.remote:
+                slot.remote.answer = None  # it is about another version
+            if name in await self._switch({name: bundle}):
+                slot.status = history.still_failing(slot.status, before)
 
     async def _update(self, names: list[str], timeout_seconds: float) -> None:
         fetched = await asyncio.gather(
             *(self._attempt(self._slots[name], timeout_seconds) for name in names)
         )
+        await self._settle(names, fetched)
+
+    async def _settle(self, names: Iterable[str], fetched: Iterable[Bundle | None]) -> None:
         changed = {bundle.name: bundle for bundle in fetched if bundle is not None}
         await self._switch(changed)
         for name in names:
             slot = self._slots[name]
-            if slot.remote:
-                schedule = slot.remote.schedule
-                after = schedule.after_failure if slot.status.code else schedule.after_success
-                slot.remote.schedule = after(self._clock)
+            if slot.remote is None:
+                continue
+            schedule = slot.remote.schedule
+            slot.remote.schedule = (
+                schedule.after_failure(self._clock)
+                if slot.status.code
+                else schedule.after_success(
+                    self._clock,
+                    long_polls=slot.remote.is_polled and slot.remote.origins.long_polls,
+                )
+            )
         await asyncio.to_thread(self._persist, [self._slots[name] for name in changed])
 
-    async def _attempt(self, slot: _Slot, timeout_seconds: float) -> Bundle | None:
+    async def _attempt(
+        self, slot: _Slot, timeout_seconds: float, wait_seconds: int = 0
+    ) -> Bundle | None:
         """Return the new version, None when there is none or it cannot be used."""
         try:
-            bundle = await self._fetch(slot, timeout_seconds)
+            bundle = await self._fetch(slot, timeout_seconds, wait_seconds)
         except BundleError as exc:
             slot.status = history.requested(slot.status, self._now())
             self._fail(slot, exc)
@@ -228,32 +296,32 @@ class BundleManager:
             _confirm(slot)
             return None
         slot.status = history.downloaded(slot.status, self._now())
-        if slot.active and (bundle.raw, bundle.etag) == (slot.active.raw, slot.active.etag):
+        if slot.active and bundle.raw and bundle.raw == slot.active.raw:
             slot.status = history.unchanged(slot.status, self._now())
             _confirm(slot)
             return None
         return bundle
 
-    async def _fetch(self, slot: _Slot, timeout_seconds: float) -> Bundle | None:
-        source = slot.source
-        if slot.remote is None:
-            return await asyncio.to_thread(
-                read_path,
-                source.name,
-                Path(source.resource.removeprefix(FILE_SCHEME)),
-                size_limit_bytes=source.size_limit_bytes,
-                signing=source.signing,
-                keys=self._keys,
-            )
-        client = slot.remote.client
-        slot.remote.asked = Moment.now(self._clock)
-        etag = slot.active.etag if slot.active else None
-        # As in OPA, a service's timeout of 0 is no timeout of its own.
-        timeout_seconds = min(timeout_seconds, client.timeout_seconds or timeout_seconds)
-        answer = await download(source, client, etag, timeout_seconds)
-        if isinstance(answer, NotModified):
-            return None
-        return await asyncio.to_thread(self._read, source, answer.raw, answer.etag)
+    async def _fetch(self, slot: _Slot, timeout_seconds: float, wait_seconds: int) -> Bundle | None:
+        source, remote = slot.source, slot.remote
+        if remote is None:
+            path = Path(source.resource.removeprefix(FILE_SCHEME))
+            slot.arrived = SourceStatus("file", str(path))
+            return await asyncio.to_thread(self._read_path, source, path)
+        asked, read = Moment.now(self._clock), partial(self._read, source)
+        answer = await remote.origins.fetch(read, timeout_seconds, wait_seconds)
+        remote.answer, remote.asked = answer, asked
+        slot.arrived = answer.status
+        return answer.bundle
+
+    def _read_path(self, source: BundleSource, path: Path) -> Bundle:
+        return read_path(
+            source.name,
+            path,
+            size_limit_bytes=source.size_limit_bytes,
+            signing=source.signing,
+            keys=self._keys,
+        )
 
     def _read(self, source: BundleSource, raw: bytes, etag: str | None) -> Bundle:
         return read_bundle(
@@ -265,9 +333,10 @@ class BundleManager:
             etag=etag,
         )
 
-    async def _switch(self, changed: Mapping[str, Bundle]) -> None:
+    async def _switch(self, changed: Mapping[str, Bundle]) -> Collection[str]:
+        """Return the names of the bundles that are active now."""
         if not changed:
-            return
+            return ()
         active = {name: slot.active for name, slot in self._slots.items() if slot.active}
         outcome = await _unless_cancelled(
             asyncio.to_thread(compile_changed, active, changed, self._compile_policy)
@@ -284,6 +353,7 @@ class BundleManager:
             slot.status = history.activated(slot.status, self._now(), changed[name])
         for name, error in outcome.failures.items():
             self._fail(self._slots[name], error)
+        return outcome.activated
 
     def _fail(self, slot: _Slot, error: Failure) -> None:
         slot.status = history.failed(slot.status, error)
@@ -292,8 +362,8 @@ class BundleManager:
     def _persist(self, slots: Iterable[_Slot]) -> None:
         for slot in slots:
             store = slot.remote.store if slot.remote else None
-            if store is not None and slot.active is not None and not slot.status.code:
-                copy = Copy(slot.active.raw, slot.active.etag)
+            if slot.remote and store and slot.active and not slot.status.code:
+                copy = Copy(slot.active.raw, slot.remote.origins.first_etag)
                 store.save(copy, fetched_at=rfc3339(slot.status.last_successful_download_at))
 
     def _now(self) -> datetime:
@@ -301,25 +371,22 @@ class BundleManager:
 
 
 def _confirm(slot: _Slot) -> None:
-    if slot.remote:
+    slot.status = replace(slot.status, source=slot.arrived)
+    if slot.remote and slot.remote.answer:
         slot.remote.confirmed = slot.remote.asked
+        slot.remote.origins.confirm(slot.remote.answer)
 
 
 def _remote(
     source: BundleSource, clients: dict[str, ServiceClient], persistence_directory: Path
 ) -> _Remote | None:
-    service = source.service
-    if service is None:
+    origins = origins_of(source, clients)
+    if origins is None:
         return None
     store = None
     if source.persist:
-        store = BundleStore(persistence_directory, source.name, _origin(service, source))
-    client = clients.setdefault(service.name, ServiceClient(service))
-    return _Remote(client, Schedule(source.polling), store)
-
-
-def _origin(service: Service, source: BundleSource) -> str:
-    return f"{service.url}/{source.resource.lstrip('/')}"
+        store = BundleStore(persistence_directory, source.name, origins.first_url)
+    return _Remote(origins, Schedule(source.polling), store)
 
 
 async def _unless_cancelled(compiling: Awaitable[Outcome]) -> Outcome:

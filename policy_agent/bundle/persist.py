@@ -54,6 +54,11 @@ class BundleStore:
         self._directory = persistence_directory / "bundles" / quoted
         self._origin_digest = hashlib.sha256(origin.encode()).hexdigest()
 
+    @property
+    def path(self) -> Path:
+        """Where the copy is."""
+        return self._directory / _ARCHIVE_NAME
+
     def save(self, copy: Copy, *, fetched_at: str) -> None:
         """Replace the copy atomically; a full or read-only disk is a warning, not a failure.
 
@@ -68,7 +73,7 @@ class BundleStore:
         }
         try:
             self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            _replace_file(self._directory / _ARCHIVE_NAME, copy.raw)
+            _replace_file(self.path, copy.raw)
             _replace_file(self._directory / _FACTS_NAME, codec.encode_json(facts))
         except OSError as exc:
             self._warn("the copy on disk cannot be written", exc)
@@ -76,7 +81,7 @@ class BundleStore:
     def load(self) -> Copy | None:
         """Return the copy, unverified; None when there is none that can be read."""
         try:
-            raw = _read_own_file(self._directory / _ARCHIVE_NAME)
+            raw = _read_own_file(self.path)
         except FileNotFoundError:
             return None
         except OSError as exc:
@@ -88,7 +93,7 @@ class BundleStore:
         """Move a copy that turned out to be unusable out of the way, and say so."""
         log.warning("bundle %s: the copy on disk is set aside: %s", self._name, reason)
         try:
-            os.replace(self._directory / _ARCHIVE_NAME, self._directory / _REFUSED_NAME)
+            os.replace(self.path, self.path.with_name(_REFUSED_NAME))
         except OSError as exc:
             self._warn("the copy on disk cannot be set aside", exc)
 

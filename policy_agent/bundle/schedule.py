@@ -67,9 +67,15 @@ class Schedule:
             return 0
         return max(0, self.delay_seconds - self.attempted.age_seconds(clock))
 
-    def after_success(self, clock: Clock) -> Schedule:
-        """Return the schedule after an attempt that ended well just now."""
-        delay = clock.uniform(self.delays.min_seconds, self.delays.max_seconds)
+    def after_success(self, clock: Clock, *, long_polls: bool = False) -> Schedule:
+        """Return the schedule after an attempt that ended well just now.
+
+        Args:
+            long_polls: the source does the waiting, so the next attempt is due at once.
+        """
+        delay = 0.0
+        if not long_polls:
+            delay = clock.uniform(self.delays.min_seconds, self.delays.max_seconds)
         return self._attempted(clock, delay, failures=0)
 
     def after_failure(self, clock: Clock) -> Schedule:

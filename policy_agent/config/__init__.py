@@ -8,6 +8,7 @@ from policy_agent.config.bundles import (
     FILE_SCHEME,
     BundleSource,
     Freshness,
+    Mirror,
     Signing,
 )
 from policy_agent.config.decision_logs import DecisionLogs
@@ -32,6 +33,7 @@ __all__ = [
     "Identity",
     "Issuer",
     "Key",
+    "Mirror",
     "Server",
     "Service",
     "Signing",

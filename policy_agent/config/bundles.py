@@ -42,12 +42,24 @@ class Freshness:
 
 
 @dataclass(frozen=True, slots=True)
+class Mirror:
+    """Another place that has the same bundle."""
+
+    service: Service
+    resource: str
+
+
+@dataclass(frozen=True, slots=True)
 class BundleSource:
     """Where one bundle comes from.
 
     Attributes:
         service: None for a `file://` resource.
         resource: a path below the service's URL, or a `file://` URL of an archive or directory.
+        mirrors: asked in this order while the service does not deliver.
+        packaged: an archive or directory that serves while nothing else can be had, "" for none.
+        long_poll_seconds: how long the service may hold a request back until there is news, 0 for
+            not at all.
         persist: whether the last good copy is kept on disk; unlike OPA, by default it is.
         size_limit_bytes: of each file in the archive, unpacked.
         signing: None when no signature is asked for.
@@ -58,6 +70,9 @@ class BundleSource:
     service: Service | None
     resource: str
     polling: Delays = DEFAULT_POLLING
+    mirrors: tuple[Mirror, ...] = ()
+    packaged: str = ""
+    long_poll_seconds: int = 0
     persist: bool = True
     size_limit_bytes: int = DEFAULT_BUNDLE_LIMIT_BYTES
     signing: Signing | None = None
@@ -76,6 +91,9 @@ def read_bundle(
         service=None if is_file else chosen_service(section, services),
         resource=resource,
         polling=read_delays(polling, DEFAULT_POLLING),
+        mirrors=_mirrors(section, resource, services),
+        packaged=section.text("packaged"),
+        long_poll_seconds=_long_poll_seconds(polling),
         persist=section.flag("persist", default=True),
         size_limit_bytes=section.integer(
             "size_limit_bytes", DEFAULT_BUNDLE_LIMIT_BYTES, at_least=1
@@ -83,11 +101,32 @@ def read_bundle(
         signing=_signing(section.section("signing"), keys) if section.has("signing") else None,
         freshness=_freshness(section, is_file=is_file),
     )
-    polling.ignore("long_polling_timeout_seconds", "superseded_etag_ttl_seconds")
+    polling.ignore("superseded_etag_ttl_seconds")
+    if is_file and (source.mirrors or source.packaged):
+        section.problem("resource", "a file has neither mirrors nor a packaged copy")
     polling.finish()
     section.choice("trigger", ("periodic",))
     section.finish()
     return source
+
+
+def _mirrors(
+    section: Section, resource: str, services: Mapping[str, Service]
+) -> tuple[Mirror, ...]:
+    mirrors = []
+    for entry in section.objects("mirrors"):
+        service = chosen_service(entry, services)
+        mirror_resource = entry.text("resource", resource)
+        entry.finish()
+        if service is not None:
+            mirrors.append(Mirror(service, mirror_resource))
+    return tuple(mirrors)
+
+
+def _long_poll_seconds(polling: Section) -> int:
+    if not polling.has("long_polling_timeout_seconds"):
+        return 0
+    return polling.integer("long_polling_timeout_seconds", 1, at_least=1)
 
 
 def _freshness(section: Section, *, is_file: bool) -> Freshness | None:

@@ -140,6 +140,17 @@ class Section:
         outer = Section(value, self.name(key), self._findings)
         return {name: outer.section(name) for name in outer._values}
 
+    def objects(self, key: str) -> list[Section]:
+        """Read a list of objects."""
+        value = self._get(key)
+        if value is None:
+            return []
+        if not isinstance(value, list):
+            self.problem(key, "must be a list of objects")
+            return []
+        name = self.name(key)
+        return [Section(item, f"{name}[{at}]", self._findings) for at, item in enumerate(value)]
+
     def refuse(self, *keys: str) -> None:
         """Report keys whose effect cannot be had and must not be missed."""
         for key in keys:

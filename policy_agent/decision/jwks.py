@@ -116,9 +116,8 @@ class KeySet:
 
     async def _download(self, timeout_seconds: float) -> Keys:
         request = http_client.Request("GET", self._issuer.jwks_url, {"Accept": "application/json"})
-        response = await http_client.send(
-            request, timeout_seconds=timeout_seconds, max_bytes=MAX_JWKS_BYTES
-        )
+        limits = http_client.Limits(timeout_seconds, MAX_JWKS_BYTES)
+        response = await http_client.send(request, limits)
         if response.status != 200:
             msg = f"the server answered {response.status}"
             raise TransportError(msg)
