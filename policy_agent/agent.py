@@ -17,7 +17,8 @@ from policy_agent.decision.decisions import Decisions
 from policy_agent.decision_log.ids import new_decision_id
 from policy_agent.decision_log.log import DecisionLog
 from policy_agent.errors import TransportError
-from policy_agent.model import Decision, Evaluator, JsonObject, Snapshot
+from policy_agent.model import Decision, Evaluator, Snapshot
+from policy_agent.overview import AgentOverview
 from policy_agent.rego import Policy
 from policy_agent.server.app import App
 from policy_agent.server.services import Services
@@ -57,10 +58,11 @@ class Agent:
         self._reporter = StatusReporter(config.status) if config.status is not None else None
         self._callers = open_callers(config.identity) if config.identity is not None else None
         self.decisions = Decisions(self._record, new_decision_id, self._callers)
+        self.overview = AgentOverview(config, self.bundles, self.decision_log, problem)
         self.app = App(
             Services(
                 decisions=self.decisions,
-                overview=self,
+                overview=self.overview,
                 freshness=self.bundles,
                 limits=config.server,
                 default_decision=config.default_decision,
@@ -93,7 +95,7 @@ class Agent:
         # An open stream still has its closing record to ship.
         if logs is not None and (logs.has_backlog or logs.has_open_stream):
             return True
-        return self._reporter is not None and self._reporter.is_due(self._status())
+        return self._reporter is not None and self._reporter.is_due(self.overview.report())
 
     async def flush(self, budget_seconds: float, *, force: bool = False) -> None:
         """Ship what the decision log holds, then the status if it has changed.
@@ -112,7 +114,7 @@ class Agent:
         remaining_seconds = deadline - time.monotonic()
         if self._reporter is None or remaining_seconds <= 0:
             return
-        if self._reporter.is_due(status := self._status()):
+        if self._reporter.is_due(status := self.overview.report()):
             try:
                 await self._reporter.report(status, remaining_seconds)
             except TransportError as exc:
@@ -129,51 +131,6 @@ class Agent:
     def init_failure(self) -> str:
         """Why no policy is active after `start`, "" when one is."""
         return "" if self.decisions.snapshot is not None else self.decisions.unavailable
-
-    def health_failure(self, *, bundles: bool, plugins: bool, excluded: list[str]) -> str:
-        """Return why the agent is not healthy in OPA's words, "" when it is."""
-        waiting = sorted(
-            name
-            for name, status in self.bundles.statuses.items()
-            if status.state is State.NOT_READY
-        )
-        if self._problem:
-            return self._problem
-        if bundles and waiting:
-            return f"one or more bundles are not activated: {', '.join(waiting)}"
-        states = self._plugin_states()
-        if plugins and any(
-            state is not State.OK for name, state in states.items() if name not in excluded
-        ):
-            return "one or more plugins are not up"
-        return ""
-
-    def status(self) -> JsonObject | None:
-        """Return OPA's status payload, None when no status is configured."""
-        return self._status() if self.config.status is not None else None
-
-    def _status(self) -> JsonObject:
-        body: JsonObject = {
-            "labels": dict(self.config.labels),
-            "bundles": {name: status.to_json() for name, status in self.bundles.statuses.items()},
-            "plugins": {
-                name: {"state": str(state)} for name, state in self._plugin_states().items()
-            },
-        }
-        if self.decision_log is not None:
-            body["decision_logs"] = self.decision_log.status.to_json()
-        return body
-
-    def _plugin_states(self) -> dict[str, State]:
-        states = {}
-        if self.bundles.statuses:
-            ready = all(s.state is State.OK for s in self.bundles.statuses.values())
-            states["bundle"] = State.OK if ready else State.NOT_READY
-        if self.decision_log is not None:
-            states["decision_logs"] = State.OK
-        if self.config.status is not None:
-            states["status"] = State.OK
-        return states
 
     def _activate(self, snapshot: Snapshot) -> None:
         self.decisions.snapshot = snapshot

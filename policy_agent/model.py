@@ -34,16 +34,31 @@ class Evaluator(Protocol):
     def rules(self) -> frozenset[str]:
         """Every rule's path below `data`, slash-separated: `orders/authz/allow`."""
 
-    def evaluate(self, path: str | DataPath, input: Any = UNDEFINED) -> Any:  # noqa: A002
+    def evaluate(
+        self,
+        path: str | DataPath,
+        input: Any = UNDEFINED,  # noqa: A002
+        *,
+        strict: bool = False,
+    ) -> Any:
         """Return the value of a document below `data`, or UNDEFINED.
 
         Args:
             path: `orders/authz/allow`, or its segments; integers are array indexes.
             input: the input document, UNDEFINED when there is none.
+            strict: a failing built-in function ends the evaluation with its error.
 
         Raises:
             EvaluationError: the policy conflicts with itself, a built-in failed strictly, or
                 the deadline passed.
+        """
+
+    def query(self, text: str, input: Any = UNDEFINED) -> list[JsonObject]:  # noqa: A002
+        """Return the variables of every solution of a Rego query.
+
+        Raises:
+            PolicyError: the text is not a query that can be run faithfully.
+            EvaluationError: as for `evaluate`.
         """
 
     def close(self) -> None:
@@ -109,7 +124,8 @@ class Decision:
 
     Attributes:
         decision_id: UUIDv7.
-        path: `orders/authz/allow`, escapes kept; "" for the root document.
+        path: `orders/authz/allow`, escapes kept; "" for the root document, and for a query.
+        query: the text of a query, "" for a document.
         input: UNDEFINED when the caller sent none.
         result: UNDEFINED when the policy gave no value.
         error: OPA's JSON error object when evaluation failed, or why no policy was asked.
@@ -129,6 +145,7 @@ class Decision:
     revisions: Mapping[str, str]
     timestamp_ns: int
     metrics: Mapping[str, int]
+    query: str = ""
     requested_by: str | None = None
     custom: Mapping[str, Any] = field(default_factory=dict)
     refused: bool = False

@@ -53,6 +53,8 @@ class BundleStatus:
         active_revision: None until the first activation.
         source: None until the first activation.
         message: why the last attempt failed, "" when it did not.
+        loads: how often a version of it was activated.
+        failures: how many attempts failed.
     """
 
     name: str
@@ -67,6 +69,8 @@ class BundleStatus:
     message: str = ""
     http_code: int | None = None
     problems: Sequence[PolicyProblem] = ()
+    loads: int = 0
+    failures: int = 0
 
     @property
     def state(self) -> State:

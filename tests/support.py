@@ -34,10 +34,13 @@ class TableEvaluator:
         self.rules = frozenset(documents)
         self.closed = False
 
-    def evaluate(self, path, input=UNDEFINED):
+    def evaluate(self, path, input=UNDEFINED, *, strict=False):
         key = path if isinstance(path, str) else "/".join(map(str, path))
         document = self.documents.get(key, UNDEFINED)
         return document(input) if callable(document) else document
+
+    def query(self, text, input=UNDEFINED):
+        raise NotImplementedError(text)
 
     def close(self) -> None:
         self.closed = True

@@ -45,6 +45,7 @@ def activated(status: BundleStatus, at: datetime, bundle: Bundle) -> BundleStatu
             last_successful_activation_at=at,
             active_revision=bundle.manifest.revision,
             size_bytes=bundle.size_bytes,
+            loads=status.loads + 1,
         )
     )
 
@@ -58,6 +59,7 @@ def failed(status: BundleStatus, error: BundleError | PolicyError) -> BundleStat
         message=_COMPILE_MESSAGE if is_policy else str(error),
         http_code=error.http_code if isinstance(error, BundleDownloadError) else None,
         problems=tuple(error.problems) if isinstance(error, PolicyError) else (),
+        failures=status.failures + 1,
     )
 
 

@@ -185,6 +185,14 @@ class BundleManager:
             if freshness.on_stale == "deny"
         )
 
+    def older_than(self, seconds: float) -> list[str]:
+        """Return the bundles that their source has not confirmed within `seconds`.
+
+        Those read from a file have no age.
+        """
+        ages = {name: self._age_seconds(slot) for name, slot in self._slots.items() if slot.remote}
+        return [name for name, age in ages.items() if age is None or age > seconds]
+
     def _stale(self) -> Iterator[tuple[_Slot, Freshness]]:
         for slot in self._slots.values():
             freshness = slot.source.freshness

@@ -3,6 +3,7 @@
 `document.parse_config` reads the whole; `source.read_document` finds it.
 """
 
+from policy_agent.config.active import active_document
 from policy_agent.config.bundles import (
     DEFAULT_BUNDLE_LIMIT_BYTES,
     FILE_SCHEME,
@@ -38,6 +39,7 @@ __all__ = [
     "Service",
     "Signing",
     "StatusReports",
+    "active_document",
     "default_config",
     "parse_config",
     "with_bundle_path",

@@ -34,6 +34,7 @@ class Config:
     Attributes:
         labels: `id` and `version` are always ours, as in OPA.
         on_init_failure: `deny` answers without a policy, `fail` reports init/error and exits.
+        document: as it was given, secrets included.
         warnings: sentences for the log, such as unknown keys.
     """
 
@@ -46,8 +47,10 @@ class Config:
     server: Server = DEFAULT_SERVER
     identity: Identity | None = None
     default_decision: str = "system/main"
+    default_authorization_decision: str = "system/authz/allow"
     persistence_directory: str = DEFAULT_PERSISTENCE_DIRECTORY
     on_init_failure: str = "deny"
+    document: Mapping[str, Any] = field(default_factory=dict, repr=False)
     warnings: tuple[str, ...] = ()
 
 
@@ -77,6 +80,9 @@ def parse_config(document: Mapping[str, Any]) -> Config:
         server=read_server(top.section("server")),
         identity=read_identity(top.section("identity")) if top.has("identity") else None,
         default_decision=top.text("default_decision", "/system/main").strip("/"),
+        default_authorization_decision=top.text(
+            "default_authorization_decision", "/system/authz/allow"
+        ).strip("/"),
         persistence_directory=top.text("persistence_directory", DEFAULT_PERSISTENCE_DIRECTORY),
         on_init_failure=top.choice("on_init_failure", ("deny", "fail")),
         labels=top.strings("labels"),
@@ -84,7 +90,6 @@ def parse_config(document: Mapping[str, Any]) -> Config:
     top.refuse("discovery", "plugins", "storage", "bundle")
     top.ignore(
         "caching",
-        "default_authorization_decision",
         "distributed_tracing",
         "metrics_export",
         "nd_builtin_cache",
@@ -92,7 +97,7 @@ def parse_config(document: Mapping[str, Any]) -> Config:
     top.finish()
     if findings.problems:
         raise ConfigError(findings.problems)
-    return replace(config, warnings=tuple(findings.warnings))
+    return replace(config, document=document, warnings=tuple(findings.warnings))
 
 
 def default_config(*, labels: Mapping[str, str] | None = None, **settings: Any) -> Config:

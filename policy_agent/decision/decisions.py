@@ -6,6 +6,7 @@ a decision holds: metrics by OPA's names, every active bundle's revision, errors
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -28,29 +29,47 @@ NO_POLICY_CODE = "policy_unavailable"
 Recorder = Callable[[Decision, Evaluator | None], None]
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
-    """What a caller asks.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What a caller asks, whatever it asks for.
 
     Attributes:
-        path: as requested, escapes kept; "" for the root document.
-        segments: the same path, unescaped; integers are array indexes.
         input: UNDEFINED when the caller sent none.
         started_ns: `time.perf_counter_ns()` when the request arrived.
-        parse_ns: how long reading the input took.
         refusal: why no policy may decide it now, such as its age; "" when one may.
         credential: the header that may hold the caller's token; "" without one.
     """
 
-    path: str
-    segments: DataPath
     input: Any
     started_ns: int
-    parse_ns: int = 0
     requested_by: str | None = None
-    custom: Mapping[str, Any] = field(default_factory=dict)
     refusal: str = ""
     credential: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question(Asked):
+    """What is the value of a document?
+
+    Attributes:
+        path: as requested, escapes kept; "" for the root document.
+        segments: the same path, unescaped; integers are array indexes.
+        parse_ns: how long reading the input took.
+        strict: whether a failing built-in function is an error rather than undefined.
+    """
+
+    path: str
+    segments: DataPath
+    parse_ns: int = 0
+    custom: Mapping[str, Any] = field(default_factory=dict)
+    strict: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdHocQuery(Asked):
+    """What are the solutions of a Rego query?"""
+
+    text: str
 
 
 class Decisions:
@@ -84,12 +103,8 @@ class Decisions:
         """
         timestamp_ns = time.time_ns()
         snapshot = self.snapshot
-        value, problem = question.input, None
-        if self.callers is not None:
-            value, problem = self._identify(question, self.callers)
+        value, problem = self._admit(question, snapshot)
         evaluation_started_ns = time.perf_counter_ns()
-        if problem is None:
-            problem = self._obstacle(question, snapshot)
         refused = problem is not None
         result: Any = UNDEFINED
         if snapshot is not None and not refused:
@@ -130,32 +145,76 @@ class Decisions:
         if self.callers is not None:
             await self.callers.fetch(needed)
 
+    async def query(self, query: AdHocQuery) -> Decision:
+        """Evaluate and record a query, whose result is a list of bindings.
+
+        Compiling may take long, so it happens in a worker thread.
+
+        Raises:
+            PolicyError: the text is not a query that this policy can answer.
+            DecisionLogError: as for `decide`.
+            KeysNeededError: as for `decide`.
+        """
+        timestamp_ns = time.time_ns()
+        snapshot = self.snapshot
+        value, problem = self._admit(query, snapshot)
+        evaluation_started_ns = time.perf_counter_ns()
+        refused = problem is not None
+        result: Any = UNDEFINED
+        if snapshot is not None and not refused:
+            try:
+                result = await asyncio.to_thread(snapshot.policy.query, query.text, value)
+            except EvaluationError as exc:
+                problem = exc.problem.to_json()
+        now_ns = time.perf_counter_ns()
+        decision = Decision(
+            decision_id=self._new_id(),
+            path="",
+            query=query.text,
+            input=value,
+            result=result,
+            error=problem,
+            revisions=snapshot.revisions if snapshot else {},
+            timestamp_ns=timestamp_ns,
+            metrics={
+                "timer_rego_query_eval_ns": now_ns - evaluation_started_ns,
+                "timer_server_handler_ns": now_ns - query.started_ns,
+            },
+            requested_by=query.requested_by,
+            refused=refused,
+        )
+        self._record(decision, snapshot.policy if snapshot else None)
+        return decision
+
     def has_rules(self, path: str) -> bool:
         """Tell whether a rule is at a path below `data`, or below it."""
         rules = self.snapshot.policy.rules if self.snapshot else frozenset()
         return path in rules or any(rule.startswith(path + "/") for rule in rules)
 
-    def _identify(self, question: Question, callers: Callers) -> tuple[Any, JsonObject | None]:
-        """Return the input without the token and with the identity, and why there is none."""
-        value, token = callers.withhold(question.input)
-        try:
-            value, _ = callers.identify(value, token or question.credential)
-        except KeysNeededError:
-            raise
-        except IdentityError as exc:
-            return value, {"code": exc.reason, "message": str(exc)}
-        return value, None
+    def _admit(self, asked: Asked, snapshot: Snapshot | None) -> tuple[Any, JsonObject | None]:
+        """Return the input that policies see, and why none may be asked."""
+        value, problem = asked.input, None
+        if self.callers is not None:
+            value, problem = _identified(asked, self.callers)
+        if problem is None and (snapshot is None or asked.refusal):
+            problem = {"code": NO_POLICY_CODE, "message": asked.refusal or self.unavailable}
+        return value, problem
 
-    def _obstacle(self, question: Question, snapshot: Snapshot | None) -> JsonObject | None:
-        if snapshot is None:
-            return {"code": NO_POLICY_CODE, "message": question.refusal or self.unavailable}
-        if question.refusal:
-            return {"code": NO_POLICY_CODE, "message": question.refusal}
-        return None
+
+def _identified(asked: Asked, callers: Callers) -> tuple[Any, JsonObject | None]:
+    """Return the input without the token and with the identity, and why there is none."""
+    value, token = callers.withhold(asked.input)
+    try:
+        value, _ = callers.identify(value, token or asked.credential)
+    except KeysNeededError:
+        raise
+    except IdentityError as exc:
+        return value, {"code": exc.reason, "message": str(exc)}
+    return value, None
 
 
 def _evaluated(question: Question, value: Any, snapshot: Snapshot) -> tuple[Any, JsonObject | None]:
     try:
-        return snapshot.policy.evaluate(question.segments, value), None
+        return snapshot.policy.evaluate(question.segments, value, strict=question.strict), None
     except EvaluationError as exc:
         return UNDEFINED, exc.problem.to_json()

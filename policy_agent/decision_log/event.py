@@ -33,6 +33,8 @@ def build_event(decision: Decision, labels: Mapping[str, str]) -> JsonObject:
         }
     if path := decision.path.removeprefix("/"):
         event["path"] = path
+    if decision.query:
+        event["query"] = decision.query
     if decision.input is not UNDEFINED:
         event["input"] = decision.input
     if decision.result is not UNDEFINED:

@@ -124,7 +124,7 @@ class CompiledPolicy:
         compiled = compile_checked(parsed, checks, prints=options.print_to is not None)
         return cls(compiled, checks, data, deadline_seconds, options.print_to)
 
-    def evaluate(self, path: DataPath, value: Any) -> Any:
+    def evaluate(self, path: DataPath, value: Any, *, strict: bool = False) -> Any:
         """Return the value of a document below `data`, or UNDEFINED.
 
         Raises:
@@ -134,7 +134,7 @@ class CompiledPolicy:
         runner = self._runners.get(key)
         if runner is None:
             runner = self._runner(key, lambda planner: planner.entrypoint(key, _ENTRY))
-        result = runner.evaluate(_ENTRY, value, self._context())
+        result = runner.evaluate(_ENTRY, value, self._context(strict=strict))
         if not key and isinstance(result, dict):
             result = {name: item for name, item in result.items() if name != _HIDDEN_NAME}
         return to_json(result)

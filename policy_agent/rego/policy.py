@@ -26,7 +26,7 @@ class Engine(Protocol):
 
     rules: frozenset[str]
 
-    def evaluate(self, path: DataPath, value: Any) -> Any:
+    def evaluate(self, path: DataPath, value: Any, *, strict: bool = False) -> Any:
         """Return the value of a document below `data`, or UNDEFINED."""
 
     def query(self, text: str, value: Any) -> list[JsonObject]:
@@ -126,19 +126,26 @@ class Policy:
         """Return every rule's path below `data`, slash-separated; functions are not listed."""
         return self._engine.rules
 
-    def evaluate(self, path: str | DataPath, input: Any = UNDEFINED) -> Any:  # noqa: A002
+    def evaluate(
+        self,
+        path: str | DataPath,
+        input: Any = UNDEFINED,  # noqa: A002
+        *,
+        strict: bool = False,
+    ) -> Any:
         """Return the value of a document below `data`, or UNDEFINED.
 
         Args:
             path: `orders/authz/allow`, or its segments: text as it stands, without escapes, and
                 integers as indexes. "" is the whole document, in which `system` is hidden.
             input: the input document, UNDEFINED when there is none.
+            strict: a failing built-in function ends the evaluation with its error.
 
         Raises:
             EvaluationError: rules conflict, or the engine failed; the next call is unaffected.
             EvaluationDeadlineError: it took longer than allowed.
         """
-        return self._engine.evaluate(_segments(path), with_exact_numbers(input))
+        return self._engine.evaluate(_segments(path), with_exact_numbers(input), strict=strict)
 
     def query(self, text: str, input: Any = UNDEFINED) -> list[JsonObject]:  # noqa: A002
         """Return the variables of every solution of a query, as OPA's query API does.

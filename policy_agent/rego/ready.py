@@ -72,7 +72,7 @@ class ReadyPolicy:
         )
         self.rules = frozenset("/".join(path) for path in self._rules if path)
 
-    def evaluate(self, path: DataPath, value: Any) -> Any:
+    def evaluate(self, path: DataPath, value: Any, *, strict: bool = False) -> Any:
         """Return the value of a document below `data`, or UNDEFINED.
 
         Raises:
@@ -83,7 +83,7 @@ class ReadyPolicy:
         if known is not None:
             name = "/".join(map(str, path[:known]))
             deadline = time.monotonic() + self._deadline_seconds
-            context = Context(deadline=deadline, allow_net=frozenset())
+            context = Context(deadline=deadline, allow_net=frozenset(), strict=strict)
             try:
                 found = self._runner.evaluate(name, value, context)
             except PolicyError as exc:

@@ -52,7 +52,7 @@ class App:
             return
         route, below = find_route(ROUTES, path) or (None, "")
         try:
-            answer = _moved(method, path, scope)
+            answer = _moved(method, path, scope, route)
             if answer is None and route is not None:
                 body = await read_body(receive, limits.max_request_bytes)
                 call = Call(
@@ -78,6 +78,9 @@ class App:
         if method in ("GET", "POST") and path.startswith(_COMPRESSED):
             answer = wire.compress(answer, text_of(headers, b"accept-encoding"), limits)
         await _send(answer, send)
+        if route is not None and (label := route.label_of(method)):
+            seconds = (time.perf_counter_ns() - started_ns) / 1e9
+            self._services.meter.observe(label, method, answer.status, seconds)
 
     async def _answer(self, route: Route, call: Call) -> Answer:
         while True:
@@ -98,7 +101,7 @@ class App:
         return None
 
 
-def _moved(method: str, path: str, scope: Scope) -> Answer | None:
+def _moved(method: str, path: str, scope: Scope, route: Route | None) -> Answer | None:
     with_body = method == "GET"
     if "//" in path or "/." in path:
         clean = posixpath.normpath("/" + path.lstrip("/"))
@@ -108,7 +111,7 @@ def _moved(method: str, path: str, scope: Scope) -> Answer | None:
             query = scope["query_string"].decode("latin-1")
             suffix = "?" + query if query else ""
             return wire.redirect(307, clean + suffix, with_body=with_body)
-    if path.endswith("/") and path != "/":
+    if path.endswith("/") and route is not None and route.leaves_trailing_slash(method):
         return wire.redirect(301, path.rstrip("/"), with_body=with_body)
     return None
 

@@ -24,6 +24,8 @@ _INFLATE_STEP_BYTES = 1 << 20
 _GZIP_HEADER_BYTES = 10
 _UNIT_STEP = 1024
 
+_DECODING = "error(s) occurred while decoding request"
+
 Parameters = Mapping[str, list[str]]
 
 
@@ -188,6 +190,33 @@ def input_of_parameter(parameters: Parameters) -> Any:
     except DocumentError as exc:
         msg = f"parameter contains malformed input document: {exc}"
         raise RequestError(msg) from exc
+
+
+def query_of_body(body: bytes) -> tuple[str, Any]:
+    """Return the text and the input of a `POST /v1/query`.
+
+    Raises:
+        RequestError: the body is neither an object nor null, or the query is no string.
+    """
+    try:
+        if not body.strip():
+            raise DocumentError("EOF")
+        request = decode_json_prefix(body)
+    except DocumentError as exc:
+        raise RequestError(f"{_DECODING}: {exc}") from exc
+    if request is None:
+        request = {}
+    if not isinstance(request, dict):
+        raise RequestError(f"{_DECODING}: {_kind(request)} is not an object")
+    text, value = "", UNDEFINED
+    for key, item in request.items():
+        if key.lower() == "query" and item is not None:
+            text = item
+        elif key.lower() == "input":
+            value = UNDEFINED if item is None else item
+    if not isinstance(text, str):
+        raise RequestError(f"{_DECODING}: query: {_kind(text)} is not a string")
+    return text, value
 
 
 def _body(body: bytes, content_type: str) -> Any:

@@ -11,7 +11,8 @@ from policy_agent import __version__
 from policy_agent.codec import encode_json
 from policy_agent.model import UNDEFINED, Decision, JsonObject
 from policy_agent.server import wire
-from policy_agent.server.wire import JSON, Answer
+from policy_agent.server.request import Parameters, flag
+from policy_agent.server.wire import Answer
 
 _MISSING_INPUT = {
     "code": "api_usage_warning",
@@ -51,7 +52,12 @@ def v1_answer(decision: Decision, options: V1Options) -> Answer:
     elif options.warn_missing_input:
         parts.append(b'"warning":' + encode_json(_MISSING_INPUT))
     body = b"{" + b",".join(parts) + b"}"
-    return Answer(200, wire.finish(body, pretty=options.pretty), JSON)
+    return wire.json_answer(body, pretty=options.pretty)
+
+
+def wants_metrics(parameters: Parameters) -> bool:
+    """Tell whether an answer shall hold metrics; `instrument` asks for no more of them here."""
+    return flag(parameters, "metrics") or flag(parameters, "instrument")
 
 
 def v0_answer(decision: Decision, reference: str, *, has_rules: bool, pretty: bool) -> Answer:
@@ -68,7 +74,7 @@ def v0_answer(decision: Decision, reference: str, *, has_rules: bool, pretty: bo
             return wire.error_answer(404, "undefined_document", decision.error["message"])
         kind = "undefined" if has_rules else "missing"
         return wire.error_answer(404, "undefined_document", f"document {kind}: {reference}")
-    return Answer(200, wire.finish(encode_json(decision.result), pretty=pretty), JSON)
+    return wire.json_answer(encode_json(decision.result), pretty=pretty)
 
 
 def _provenance(decision: Decision) -> JsonObject:

@@ -26,6 +26,7 @@ class Route:
         handlers: method -> what answers it.
         subtree: whether it has every path below, too.
         allow: what is told of other methods; b"" where OPA tells nothing.
+        label: how metrics name it, "" where it is not counted; OPA's handler labels.
         decides: whether its answers come from policies, which must be fresh enough.
     """
 
@@ -33,13 +34,25 @@ class Route:
     handlers: Mapping[str, Handler]
     subtree: bool = False
     allow: bytes = b""
+    label: str = ""
     decides: bool = False
+
+    def leaves_trailing_slash(self, method: str) -> bool:
+        """Tell whether a path with a slash at its end is sent on to the one without it."""
+        return self.subtree and (method in self.handlers or not self.allow)
+
+    def label_of(self, method: str) -> str:
+        """Return how metrics name a call, "" where it is not counted."""
+        if method in self.handlers:
+            return self.label
+        return "" if self.allow else "catchall"
 
     async def answer(self, call: Call, services: Services) -> Answer:
         """Answer a call to this resource."""
         handler = self.handlers.get(call.method)
         if handler is None:
-            return wire.method_not_allowed(self.allow)
+            is_head = call.method == "HEAD" and "GET" in self.handlers
+            return wire.method_not_allowed(b"" if is_head else self.allow)
         return await handler(call, services)
 
 

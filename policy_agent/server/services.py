@@ -2,19 +2,56 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from policy_agent.config import Server
 from policy_agent.decision.decisions import Decisions
 from policy_agent.model import JsonObject
+from policy_agent.server.meter import Meter
+from policy_agent.status import BundleStatus, DecisionLogStatus, State
 
 
 class Overview(Protocol):
     """What the server may ask about the rest of the agent."""
 
-    def health_failure(self, *, bundles: bool, plugins: bool, excluded: list[str]) -> str:
-        """Return why the agent is not healthy, "" when it is."""
+    def health_failure(
+        self,
+        *,
+        bundles: bool,
+        plugins: bool,
+        excluded: list[str],
+        max_age_seconds: float | None,
+    ) -> str:
+        """Return why the agent is not healthy, "" when it is.
+
+        Args:
+            bundles: whether every bundle must be active.
+            plugins: whether every component must be OK.
+            excluded: components that do not count.
+            max_age_seconds: how long ago a bundle's source may have last confirmed it.
+        """
+
+    def plugin_states(self) -> Mapping[str, State]:
+        """Return component -> state, by OPA's names."""
+
+    def were_plugins_ready(self) -> bool:
+        """Whether all components are OK, or have been once."""
+
+    @property
+    def bundle_statuses(self) -> Mapping[str, BundleStatus]:
+        """Return bundle name -> how it stands."""
+
+    @property
+    def decision_log_status(self) -> DecisionLogStatus | None:
+        """Return how shipping stands, None without a decision log."""
+
+    def config(self) -> JsonObject:
+        """Return the settings in force, without secrets."""
+
+    def syntax_tree(self, name: str, text: str) -> JsonObject:
+        """Return an active module as OPA's JSON."""
 
     def status(self) -> JsonObject | None:
         """Return the status payload, None when no status is configured."""
@@ -37,6 +74,7 @@ class Services:
     Attributes:
         default_decision: what `POST /` asks, a path below `data`.
         show_decision_ids: whether answers name their decision, as OPA's do when it logs.
+        meter: counts what was answered.
     """
 
     decisions: Decisions
@@ -45,3 +83,4 @@ class Services:
     limits: Server
     default_decision: str
     show_decision_ids: bool
+    meter: Meter = field(default_factory=Meter)

@@ -24,8 +24,8 @@ from policy_agent.model import JsonObject
 Headers = tuple[tuple[bytes, bytes], ...]
 
 JSON: Headers = ((b"content-type", b"application/json"),)
-_HTML: Headers = ((b"content-type", b"text/html; charset=utf-8"),)
-_PLAIN: Headers = (
+HTML: Headers = ((b"content-type", b"text/html; charset=utf-8"),)
+PLAIN: Headers = (
     (b"content-type", b"text/plain; charset=utf-8"),
     (b"x-content-type-options", b"nosniff"),
 )
@@ -65,8 +65,17 @@ def error_answer(
 ) -> Answer:
     """Return OPA's error object, indented as OPA prints it."""
     head = b'{"code":' + encode_json(code) + b',"message":' + encode_json(message)
-    tail = b',"errors":' + encode_json(errors) + b"}" if errors else b"}"
+    tail = b',"errors":[' + b",".join(map(_ordered, errors)) + b"]}" if errors else b"}"
     return Answer(status, finish(head + tail, pretty=True), JSON)
+
+
+def _ordered(value: JsonObject) -> bytes:
+    """Return an object as it stands: Go writes the fields of its errors unsorted."""
+    fields = (
+        encode_json(name) + b":" + (_ordered(item) if isinstance(item, dict) else encode_json(item))
+        for name, item in value.items()
+    )
+    return b"{" + b",".join(fields) + b"}"
 
 
 def write_refused(path: str, owner: str | None, *, owns_all: bool = False) -> Answer:
@@ -94,21 +103,26 @@ def health(failure: str) -> Answer:
     return Answer(500, finish(encode_json({"error": failure}), pretty=False), JSON)
 
 
-def result(value: JsonObject, *, pretty: bool) -> Answer:
+def result(value: JsonObject | list[JsonObject], *, pretty: bool) -> Answer:
     """Return `{"result": value}`."""
-    return Answer(200, finish(encode_json({"result": value}), pretty=pretty), JSON)
+    return json_answer(encode_json({"result": value}), pretty=pretty)
+
+
+def json_answer(body: bytes, *, pretty: bool = False) -> Answer:
+    """Return a JSON text."""
+    return Answer(200, finish(body, pretty=pretty), JSON)
 
 
 def not_found() -> Answer:
     """Return Go's plain 404."""
-    return Answer(404, b"404 page not found\n", _PLAIN)
+    return Answer(404, b"404 page not found\n", PLAIN)
 
 
 def method_not_allowed(allow: bytes = b"") -> Answer:
     """Return 405: empty on OPA's own routes, Go's plain text where `allow` is given."""
     if not allow:
         return Answer(405)
-    return Answer(405, b"Method Not Allowed\n", ((b"allow", allow), *_PLAIN))
+    return Answer(405, b"Method Not Allowed\n", ((b"allow", allow), *PLAIN))
 
 
 def redirect(status: int, location: str, *, with_body: bool) -> Answer:
@@ -118,20 +132,26 @@ def redirect(status: int, location: str, *, with_body: bool) -> Answer:
         return Answer(status, headers=(where,))
     text = {301: "Moved Permanently", 307: "Temporary Redirect"}[status]
     body = f'<a href="{html.escape(location)}">{text}</a>.\n\n'
-    return Answer(status, body.encode(), (where, *_HTML))
+    return Answer(status, body.encode(), (where, *HTML))
 
 
 def compress(answer: Answer, accept_encoding: str, limits: Server) -> Answer:
     """Gzip an answer for a client that accepts it, from the configured length on."""
     headers = answer.headers + _VARY
-    if len(answer.body) < limits.gzip_min_length or not _accepts_gzip(accept_encoding):
+    if len(answer.body) < limits.gzip_min_length or not accepts_gzip(accept_encoding):
         return Answer(answer.status, answer.body, headers)
-    packer = zlib.compressobj(limits.gzip_level, wbits=31)
+    return gzipped(Answer(answer.status, answer.body, headers), limits.gzip_level)
+
+
+def gzipped(answer: Answer, level: int = 9) -> Answer:
+    """Gzip an answer."""
+    packer = zlib.compressobj(level, wbits=31)
     body = packer.compress(answer.body) + packer.flush()
-    return Answer(answer.status, body, (*headers, (b"content-encoding", b"gzip")))
+    return Answer(answer.status, body, (*answer.headers, (b"content-encoding", b"gzip")))
 
 
-def _accepts_gzip(accept_encoding: str) -> bool:
+def accepts_gzip(accept_encoding: str) -> bool:
+    """Tell whether a client takes gzip, by its `Accept-Encoding`."""
     for choice in accept_encoding.split(","):
         coding, _, weight = choice.strip().partition(";")
         if coding.strip().lower() == "gzip":

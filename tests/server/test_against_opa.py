@@ -1,116 +1,14 @@
 """The same requests to the real OPA and to the agent, with the same bundle and configuration."""
 
-import contextlib
 import gzip
-import http.client
 import json
-import re
-import signal
-import socket
-import subprocess
-import sys
-import time
 
 import pytest
 
-from tests.support import OPA, make_bundle, needs_opa
+from tests.server.beside_opa import ask, same
+from tests.support import needs_opa
 
 pytestmark = needs_opa
-
-AGENT = [sys.executable, "-c", "from policy_agent.cli import main; raise SystemExit(main())"]
-POLICY = """package app
-
-default allow := false
-
-allow if input.user == "bob"
-
-echo := input
-
-tags contains tag if some tag in ["b", "a<c", "ü"]
-
-fails := 1 if input.fail
-
-fails := 2 if input.fail
-
-maybe if input.never
-
-nested := {"list": [10, {"k": null}], "1": "one"}
-"""
-DATA = {"base": {"numbers": [1, 2.5, 12345678901234567890], "text": "a&b", "nil": None}}
-ID = re.compile(rb'"decision_id": ?"[0-9a-f-]{36}"')
-# The words of Go's JSON decoder are its own; ours name line and column.
-DECODER_WORDS = re.compile(rb"malformed input document: .*")
-
-
-@contextlib.contextmanager
-def server(command, port, log):
-    with log.open("wb") as output:
-        process = subprocess.Popen(command, stdout=output, stderr=output)
-    try:
-        deadline = time.monotonic() + 20
-        while ask(port, "GET", "/health?bundles")[0] != 200:
-            assert time.monotonic() < deadline, log.read_text()
-            time.sleep(0.01)
-        yield port
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(20)
-
-
-def ask(port, method, target, body=None, headers=None):
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
-    with contextlib.closing(connection):
-        try:
-            connection.request(method, target, body, headers or {})
-        except ConnectionRefusedError:
-            return 0, {}, b""
-        answer = connection.getresponse()
-        return answer.status, answer.headers, answer.read()
-
-
-@pytest.fixture(scope="module")
-def ports(tmp_path_factory):
-    work = tmp_path_factory.mktemp("opa")
-    bundle = work / "b.tar.gz"
-    files = {"app.rego": POLICY, "data.json": json.dumps(DATA)}
-    bundle.write_bytes(make_bundle(files, revision="r1"))
-    config = work / "config.json"
-    config.write_text(
-        json.dumps(
-            {
-                "decision_logs": {"console": True},
-                "default_decision": "app/allow",
-                "bundles": {"main": {"resource": f"file://{bundle}"}},
-                "server": {
-                    "encoding": {"gzip": {"min_length": 200}},
-                    "decoding": {"max_length": 5000, "gzip": {"max_length": 6000}},
-                },
-                "persistence_directory": str(work / "state"),
-            }
-        )
-    )
-    with socket.create_server(("127.0.0.1", 0)) as a, socket.create_server(("127.0.0.1", 0)) as b:
-        opa_port, agent_port = a.getsockname()[1], b.getsockname()[1]
-    opa = [OPA, "run", "--server", "--addr", f"127.0.0.1:{opa_port}", "-c", str(config)]
-    agent = [*AGENT, "run", "--addr", f"127.0.0.1:{agent_port}", "-c", str(config)]
-    with (
-        server(opa, opa_port, work / "opa.log"),
-        server(agent, agent_port, work / "agent.log"),
-    ):
-        yield opa_port, agent_port
-
-
-def same(ports, method, target, body=None, headers=None):
-    answers = []
-    for port in ports:
-        status, got, content = ask(port, method, target, body, headers)
-        if got.get("content-encoding") == "gzip":
-            content = gzip.decompress(content)
-        content = DECODER_WORDS.sub(b"", ID.sub(b'"decision_id":""', content))
-        names = ("content-type", "content-encoding", "vary", "location", "allow")
-        answers.append((status, {name: got.get(name) for name in names}, content))
-    assert answers[1] == answers[0]
-
 
 V1_BODIES = [
     None,
@@ -219,7 +117,6 @@ def test_v0_posts(ports, path):
         ("GET", "/health"),
         ("PUT", "/health"),
         ("POST", "/v1/status"),
-        ("GET", "/v1/status"),
     ],
 )
 def test_methods_and_routes(ports, method, target):

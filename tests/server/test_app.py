@@ -1,123 +1,11 @@
-import asyncio
 import contextlib
 import gzip
 import http.client
 import json
-import socket
-import threading
 
-import httpx
 import pytest
 
-from policy_agent.config import Server
-from policy_agent.decision.decisions import Decisions
-from policy_agent.errors import DecisionLogError, EvaluationError, Location, PolicyProblem
-from policy_agent.model import Bundle, Manifest, Snapshot
-from policy_agent.server.app import App
-from policy_agent.server.serve import serving
-from policy_agent.server.services import Services
-from tests.support import TableEvaluator
-
-LIMITS = Server(max_request_bytes=2000, max_gzip_bytes=3000, gzip_min_length=100)
-
-
-def conflict(input):
-    problem = PolicyProblem("eval_conflict_error", "two values", Location("a.rego", 3))
-    raise EvaluationError(problem)
-
-
-class Harness:
-    """One app on a real socket, with what it recorded."""
-
-    def __init__(self) -> None:
-        self.decisions = Decisions(self._record, lambda: "id-1")
-        self.reset()
-
-    def reset(self) -> None:
-        self.recorded = []
-        self.record_error = None
-        self.failure = ""
-        self.refusal = None
-        self.evaluator = TableEvaluator(
-            {
-                "orders/allow": lambda value: value == {"user": "bob"},
-                "orders/echo": lambda value: value,
-                "orders/text": "a<b",
-                "orders/big": "x" * 200,
-                "orders/fails": conflict,
-                "orders/list/1": 20,
-                "system/main": "default",
-            }
-        )
-        bundle = Bundle("main", Manifest("r1", ("orders",)), {}, {})
-        self.decisions.snapshot = Snapshot(self.evaluator, {"main": bundle})
-
-    def _record(self, decision, policy):
-        if self.record_error:
-            raise self.record_error
-        self.recorded.append(decision)
-
-    def health_failure(self, *, bundles, plugins, excluded):
-        return self.failure if bundles or plugins else ""
-
-    def status(self):
-        return None
-
-    def is_stale(self):
-        return self.refusal is not None
-
-    async def freshen(self):
-        return self.refusal
-
-
-@pytest.fixture
-def harness(served):
-    served[0].reset()
-    return served[0]
-
-
-@pytest.fixture
-def client(served, harness):
-    return served[1]
-
-
-@pytest.fixture(scope="module")
-def served():
-    harness = Harness()
-    app = App(
-        Services(
-            decisions=harness.decisions,
-            overview=harness,
-            freshness=harness,
-            limits=LIMITS,
-            default_decision="system/main",
-            show_decision_ids=True,
-        )
-    )
-    with running(app) as url, httpx.Client(base_url=url) as client:
-        yield harness, client
-
-
-@contextlib.contextmanager
-def running(app):
-    listener = socket.create_server(("127.0.0.1", 0))
-    url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    ready, loop, stop = threading.Event(), asyncio.new_event_loop(), asyncio.Event()
-
-    async def serve():
-        async with serving(app, [listener]):
-            ready.set()
-            await stop.wait()
-
-    thread = threading.Thread(target=loop.run_until_complete, args=(serve(),))
-    thread.start()
-    ready.wait(5)
-    try:
-        yield url
-    finally:
-        loop.call_soon_threadsafe(stop.set)
-        thread.join()
-        loop.close()
+from policy_agent.errors import DecisionLogError
 
 
 def test_a_decision_is_answered_with_its_id_and_recorded_first(client, harness):
@@ -317,7 +205,7 @@ def test_parameters_add_metrics_provenance_and_indentation(client):
 
 def test_path_segments_are_unescaped_and_integers_are_indexes(client, harness):
     seen = []
-    harness.evaluator.evaluate = lambda path, input: seen.append(path)
+    harness.evaluator.evaluate = lambda path, input, strict: seen.append(path)
     client.get("/v1/data/a%2Fb/1/x%20y/01")
     assert seen == [("a/b", 1, "x y", 1)]
     assert harness.recorded[0].path == "a%2Fb/1/x%20y/01"
@@ -374,7 +262,7 @@ def test_health_tells_what_is_missing(client, harness):
 
 
 def test_an_unexpected_fault_is_a_500_that_tells_nothing(client, harness, caplog):
-    harness.evaluator.evaluate = lambda path, input: 1 / 0
+    harness.evaluator.evaluate = lambda path, input, strict: 1 / 0
     answer = client.get("/v1/data/orders/text")
     assert answer.status_code == 500
     assert "division" not in answer.text

@@ -47,8 +47,8 @@ class SecondOpinion:
             raise
         return cls(engine, definitions, data)
 
-    def evaluate(self, path: DataPath, value: Any) -> Any:
-        """Return the value of a document below `data`, or UNDEFINED.
+    def evaluate(self, path: DataPath, value: Any, *, strict: bool = False) -> Any:
+        """Return the value of a document below `data`, or UNDEFINED; never strictly.
 
         Raises:
             EvaluationError: rules conflict, or the engine failed; the next call is unaffected.

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from typing import Final
 
-from policy_agent.server.routes import data, health, policies, status
+from policy_agent.server.routes import compilation, data, health, metrics, policies, query, status
 from policy_agent.server.routing import Route
 
 ROUTES: Final[tuple[Route, ...]] = (
     *data.ROUTES,
     *health.ROUTES,
     *status.ROUTES,
+    *metrics.ROUTES,
     *policies.ROUTES,
+    *query.ROUTES,
+    *compilation.ROUTES,
 )

@@ -10,6 +10,7 @@ from policy_agent.model import UNDEFINED, JsonObject
 from policy_agent.server import request as reading
 from policy_agent.server import results, wire
 from policy_agent.server.call import Call
+from policy_agent.server.routes import status
 from policy_agent.server.routing import Route
 from policy_agent.server.services import Services
 from policy_agent.server.wire import Answer
@@ -34,7 +35,7 @@ def _v1(call: Call, services: Services, question: Question) -> Answer:
     options = results.V1Options(
         show_id=services.show_decision_ids,
         pretty=reading.flag(parameters, "pretty"),
-        metrics=reading.flag(parameters, "metrics"),
+        metrics=results.wants_metrics(parameters),
         provenance=reading.flag(parameters, "provenance"),
         warn_missing_input=call.method == "POST" and question.input is UNDEFINED,
     )
@@ -78,6 +79,7 @@ def _question(
         custom={"request_metadata": metadata} if metadata else {},
         refusal=call.refusal,
         credential=services.decisions.credential_of(call.headers),
+        strict=reading.flag(call.parameters, "strict-builtin-errors"),
     )
 
 
@@ -108,8 +110,15 @@ ROUTES: Final = (
             "DELETE": _refuse_write,
         },
         subtree=True,
+        label="v1/data",
         decides=True,
     ),
-    Route("/v0/data", {"POST": _v0_post}, subtree=True, decides=True),
-    Route("/", {"POST": _default_decision}, allow=b"POST", decides=True),
+    Route("/v0/data", {"POST": _v0_post}, subtree=True, label="v0/data", decides=True),
+    Route(
+        "/",
+        {"POST": _default_decision, "GET": status.banner},
+        allow=b"GET, HEAD, POST",
+        label="index",
+        decides=True,
+    ),
 )
