@@ -21,6 +21,7 @@ from policy_agent.model import Decision, Evaluator, Snapshot
 from policy_agent.overview import AgentOverview
 from policy_agent.rego import Policy
 from policy_agent.server.app import App
+from policy_agent.server.port_token import PortToken
 from policy_agent.server.services import Services
 from policy_agent.status import State
 from policy_agent.status_report import StatusReporter
@@ -57,7 +58,12 @@ class Agent:
             self.decision_log = DecisionLog(config.decision_logs, config.labels, directory)
         self._reporter = StatusReporter(config.status) if config.status is not None else None
         self._callers = open_callers(config.identity) if config.identity is not None else None
-        self.decisions = Decisions(self._record, new_decision_id, self._callers)
+        self.decisions = Decisions(
+            self._record,
+            new_decision_id,
+            self._callers,
+            self.decision_log.record_fulfilment if self.decision_log is not None else None,
+        )
         self.overview = AgentOverview(config, self.bundles, self.decision_log, problem)
         self.app = App(
             Services(
@@ -67,6 +73,7 @@ class Agent:
                 limits=config.server,
                 default_decision=config.default_decision,
                 show_decision_ids=self.decision_log is not None,
+                port_token=PortToken.open(token) if (token := config.server.port_token) else None,
             )
         )
 

@@ -149,3 +149,16 @@ class Decision:
     requested_by: str | None = None
     custom: Mapping[str, Any] = field(default_factory=dict)
     refused: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Fulfilment:
+    """A report of what became of one decision's obligations.
+
+    Attributes:
+        decision_id: of the decision that asked for the obligations.
+        obligations: `type`, `status` (`fulfilled` or `failed`) and, when it failed, `error`.
+    """
+
+    decision_id: str
+    obligations: tuple[Mapping[str, str], ...]

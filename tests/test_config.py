@@ -1,6 +1,6 @@
 import pytest
 
-from policy_agent.config import Freshness, parse_config, with_bundle_path
+from policy_agent.config import Freshness, PortTokenSource, parse_config, with_bundle_path
 from policy_agent.config.source import read_document
 from policy_agent.errors import ConfigError
 
@@ -163,6 +163,19 @@ def test_an_issuer_that_would_weaken_the_check_is_refused(settings, problem):
     issuer = {**good, **({"issuer": "https://i/"} if settings else {}), **settings}
     problems = problems_of({"identity": {"issuers": {"i": issuer}}})
     assert any(each.startswith(f"identity.issuers.i.{problem}") for each in problems)
+
+
+def test_the_ports_token_is_made_or_given():
+    server = parse_config({"server": {"port_token": {}}, "persistence_directory": "/state"}).server
+    assert server.port_token == PortTokenSource("/state/port-token")
+    assert parse_config({}).server.port_token is None
+    for secret in ("", "${AWS_SESSION_TOKEN}"):
+        assert problems_of({"server": {"port_token": {"secret": secret}}}) == [
+            "server.port_token.secret: is empty or an environment variable that is not set"
+        ]
+    assert problems_of({"server": {"port_token": {"secret": "s", "path": "/p"}}}) == [
+        "server.port_token.path: must not be given together with secret"
+    ]
 
 
 def test_a_caller_is_identified_in_one_way():

@@ -22,7 +22,7 @@ EVERY_SECTION = {
     "decision_logs": {"reporting": {}},
     "status": {},
     "identity": {"issuers": {"i": ISSUER}},
-    "server": {"decoding": {"gzip": {}}, "encoding": {"gzip": {}}},
+    "server": {"port_token": {"path": "/p"}, "decoding": {"gzip": {}}, "encoding": {"gzip": {}}},
 }
 SECTIONS = {"services", "keys", "bundles", "decision_logs", "status", "server", "identity"}
 

@@ -76,9 +76,7 @@ def extract_row(raw_event: bytes, source: str) -> DecisionRow:
         function=_first(event.labels, FUNCTION_LABELS),
         subject=_first(event.input, SUBJECT_PATHS),
         action=_first(event.input, ACTION_PATHS),
-        result=ResultKind.CLOSE
-        if _is_closing(event, audit)
-        else result_kind(event.result, event.error),
+        result=_record_kind(event, audit) or result_kind(event.result, event.error),
         revisions=_revisions(event),
         requested_by=_text(event.requested_by),
         error=_error_text(event.error),
@@ -109,10 +107,16 @@ def _numbers(event: _Event) -> JsonObject:
     return audit if numbered and _text(audit.get("instance")) and _text(audit.get("chain")) else {}
 
 
-def _is_closing(event: _Event, audit: JsonObject) -> bool:
-    # What says anything of a decision is one: none can hide as a closing record.
+def _record_kind(event: _Event, audit: JsonObject) -> ResultKind | None:
+    """Return what an entry is that is no decision, None for a decision."""
+    # What says anything of a decision is one: none can hide as another record.
     says_nothing = event.path is event.input is event.error is None
-    return says_nothing and event.result is msgspec.UNSET and audit.get("closing") is True
+    if not says_nothing or event.result is not msgspec.UNSET:
+        return None
+    if audit.get("closing") is True:
+        return ResultKind.CLOSE
+    is_report = isinstance(event.custom, dict) and "fulfilment" in event.custom
+    return ResultKind.FULFILMENT if is_report else None
 
 
 def result_kind(result: Any, error: Any) -> ResultKind:

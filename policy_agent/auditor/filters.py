@@ -28,7 +28,7 @@ class Filters:
         since: aware, inclusive.
         until: aware, exclusive.
         path: as logged: `orders/authz/allow`.
-        result: None is any decision; closing records only come when they are asked for.
+        result: None is any decision; what is no decision only comes when it is asked for.
         revision: of any bundle, as `r1`, or of one, as `orders=r1`.
     """
 
@@ -56,7 +56,8 @@ class Filters:
                 conditions.append(f'"{column}" = ${column}')
                 parameters[column] = str(value)
         if self.result is None:
-            conditions.append(f"\"result\" <> '{ResultKind.CLOSE}'")
+            hidden = f"'{ResultKind.CLOSE}', '{ResultKind.FULFILMENT}'"
+            conditions.append(f'"result" NOT IN ({hidden})')
         if self.revision is not None:
             conditions.append(
                 "(list_contains(map_values(revisions), $revision) OR list_contains("

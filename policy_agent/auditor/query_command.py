@@ -10,7 +10,7 @@ from pathlib import Path
 from policy_agent.auditor.extra import require_audit_extra
 from policy_agent.errors import AuditError
 
-_RESULTS = ("allow", "deny", "error", "undefined", "other", "close")
+_RESULTS = ("allow", "deny", "error", "undefined", "other", "fulfilment", "close")
 _MOMENT = "RFC 3339 time, or how long ago: 15m, 24h, 7d"
 
 
@@ -25,7 +25,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--result",
         choices=_RESULTS,
-        help="what it came to; close shows the records that end agents' streams",
+        help="what it came to; fulfilment and close show records that are no decisions",
     )
     parser.add_argument("--revision", help="bundle revision: r1, or orders=r1 for one bundle")
     parser.add_argument("--decision-id", help="one decision")

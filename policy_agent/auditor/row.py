@@ -19,6 +19,7 @@ class ResultKind(StrEnum):
     ERROR = "error"
     UNDEFINED = "undefined"
     OTHER = "other"
+    FULFILMENT = "fulfilment"  # no decision: what became of a decision's obligations
     CLOSE = "close"  # no decision: the last entry of an agent's stream
 
     @classmethod

@@ -2,77 +2,93 @@
 
 from __future__ import annotations
 
-import http.client
-import json
 import os
+import socket
 import threading
-from typing import Any
 
-ADDRESS_VARIABLE = "POLICY_AGENT_ADDR"
-DEFAULT_ADDRESS = "127.0.0.1:8181"
-# Also how long a call during the function's own static initialisation waits for the agent.
-TIMEOUT_SECONDS = 5.0
+from policy_agent.client import port_token, wire
 
-_local = threading.local()
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
 
-
-class AgentUnavailableError(Exception):
-    """No decision could be had from the agent; treat it as a denial."""
+_UNAUTHORIZED = 401
 
 
-def post(path: str, body: Any) -> dict[str, Any]:
-    """Send one JSON request and return the JSON object of the answer.
+class UnreachableError(Exception):
+    """No whole answer came back; the text says from where and why."""
 
-    A connection that was kept across a freeze may have died with it, so a call that fails on a
-    reused connection is sent once more on a new one.
+
+class _Kept(threading.local):
+    socket: socket.socket | None = None
+
+
+_kept = _Kept()
+
+
+def _forget_in_child() -> None:
+    # Two processes on one connection would get each other's decisions.
+    _kept.socket = None
+    port_token.forget()
+
+
+os.register_at_fork(after_in_child=_forget_in_child)
+
+
+def post(path: str, body: Any, headers: Mapping[str, str]) -> wire.Answer:
+    """Send one JSON request and return the answer.
+
+    A connection that was kept across a freeze may have died with it. A request that gets not one
+    byte back on such a connection is sent once more, on a new one; nothing else is sent twice.
 
     Raises:
-        AgentUnavailableError: no agent listens, it did not answer in time, or it answered with an
-            error.
+        UnreachableError: no agent listens, or no whole answer came in time.
     """
-    raw = json.dumps(body, separators=(",", ":")).encode()
-    connection: http.client.HTTPConnection | None = getattr(_local, "connection", None)
-    if connection is not None:
-        try:
-            return _read(*_exchange(connection, path, raw))
-        except (OSError, http.client.HTTPException):
-            close()
-    _local.connection = http.client.HTTPConnection(_address(), timeout=TIMEOUT_SECONDS)
-    try:
-        return _read(*_exchange(_local.connection, path, raw))
-    except (OSError, http.client.HTTPException) as exc:
-        close()
-        msg = f"the policy agent at {_address()} cannot be reached: {exc}"
-        raise AgentUnavailableError(msg) from exc
+    answer = _send(wire.request(path, body, {**port_token.headers(), **headers}))
+    if answer.status == _UNAUTHORIZED:
+        old = port_token.headers()
+        port_token.reread()
+        if port_token.headers() != old:
+            answer = _send(wire.request(path, body, {**port_token.headers(), **headers}))
+    return answer
 
 
 def close() -> None:
     """Close this thread's connection."""
-    connection: http.client.HTTPConnection | None = getattr(_local, "connection", None)
-    if connection is not None:
-        connection.close()
-        _local.connection = None
+    if _kept.socket is not None:
+        _kept.socket.close()
+        _kept.socket = None
 
 
-def _address() -> str:
-    return os.environ.get(ADDRESS_VARIABLE, DEFAULT_ADDRESS)
-
-
-def _exchange(
-    connection: http.client.HTTPConnection, path: str, raw: bytes
-) -> tuple[http.client.HTTPResponse, bytes]:
-    connection.request("POST", path, raw, {"Content-Type": "application/json"})
-    response = connection.getresponse()
-    return response, response.read()
-
-
-def _read(response: http.client.HTTPResponse, content: bytes) -> dict[str, Any]:
+def _send(request: bytes) -> wire.Answer:
+    kept = _kept.socket
+    if kept is not None:
+        reader = wire.Reader()
+        try:
+            return _exchange(kept, request, reader)
+        except (OSError, wire.MalformedAnswerError) as exc:
+            close()
+            if reader.has_begun or isinstance(exc, TimeoutError):
+                raise UnreachableError(_sentence(exc)) from exc
     try:
-        answer = json.loads(content)
-    except ValueError:
-        answer = None
-    if response.status != 200 or not isinstance(answer, dict):
-        message = answer.get("message", "") if isinstance(answer, dict) else ""
-        msg = f"the policy agent answered {response.status}: {message or response.reason}"
-        raise AgentUnavailableError(msg)
+        _kept.socket = fresh = socket.create_connection(wire.address(), wire.TIMEOUT_SECONDS)
+        fresh.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return _exchange(fresh, request, wire.Reader())
+    except (OSError, ValueError, wire.MalformedAnswerError) as exc:
+        close()
+        raise UnreachableError(_sentence(exc)) from exc
+
+
+def _exchange(connection: socket.socket, request: bytes, reader: wire.Reader) -> wire.Answer:
+    connection.sendall(request)
+    while (answer := reader.feed(connection.recv(wire.READ_BYTES))) is None:
+        pass
+    if answer.is_last:
+        close()
     return answer
+
+
+def _sentence(error: Exception) -> str:
+    where = os.environ.get(wire.ADDRESS_VARIABLE) or wire.DEFAULT_ADDRESS
+    return f"the policy agent at {where} cannot be reached: {error}"

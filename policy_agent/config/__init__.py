@@ -17,7 +17,7 @@ from policy_agent.config.delays import Delays
 from policy_agent.config.document import Config, default_config, parse_config, with_bundle_path
 from policy_agent.config.identity import Identity, Issuer
 from policy_agent.config.keys import ALGORITHMS, Key
-from policy_agent.config.server import Server
+from policy_agent.config.server import PortTokenSource, Server
 from policy_agent.config.services import Credentials, Service
 from policy_agent.config.status_reports import StatusReports
 
@@ -35,6 +35,7 @@ __all__ = [
     "Issuer",
     "Key",
     "Mirror",
+    "PortTokenSource",
     "Server",
     "Service",
     "Signing",

@@ -66,6 +66,7 @@ def parse_config(document: Mapping[str, Any]) -> Config:
         name: read_service(section, name) for name, section in top.sections("services").items()
     }
     keys = {name: read_key(section, name) for name, section in top.sections("keys").items()}
+    directory = top.text("persistence_directory", DEFAULT_PERSISTENCE_DIRECTORY)
     config = default_config(
         services=services,
         keys=keys,
@@ -77,13 +78,13 @@ def parse_config(document: Mapping[str, Any]) -> Config:
         if top.has("decision_logs")
         else None,
         status=read_status_reports(top.section("status"), services) if top.has("status") else None,
-        server=read_server(top.section("server")),
+        server=read_server(top.section("server"), directory),
         identity=read_identity(top.section("identity")) if top.has("identity") else None,
         default_decision=top.text("default_decision", "/system/main").strip("/"),
         default_authorization_decision=top.text(
             "default_authorization_decision", "/system/authz/allow"
         ).strip("/"),
-        persistence_directory=top.text("persistence_directory", DEFAULT_PERSISTENCE_DIRECTORY),
+        persistence_directory=directory,
         on_init_failure=top.choice("on_init_failure", ("deny", "fail")),
         labels=top.strings("labels"),
     )

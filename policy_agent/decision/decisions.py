@@ -19,6 +19,7 @@ from policy_agent.model import (
     DataPath,
     Decision,
     Evaluator,
+    Fulfilment,
     JsonObject,
     Snapshot,
 )
@@ -27,6 +28,7 @@ EVALUATION_MESSAGE = "error(s) occurred while evaluating query"
 NO_POLICY_CODE = "policy_unavailable"
 
 Recorder = Callable[[Decision, Evaluator | None], None]
+FulfilmentRecorder = Callable[[Fulfilment], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,12 +84,17 @@ class Decisions:
     """
 
     def __init__(
-        self, record: Recorder, new_id: Callable[[], str], callers: Callers | None = None
+        self,
+        record: Recorder,
+        new_id: Callable[[], str],
+        callers: Callers | None = None,
+        record_fulfilment: FulfilmentRecorder | None = None,
     ) -> None:
         self.snapshot: Snapshot | None = None
         self.unavailable = "no policy is active yet"
         self.callers = callers
         self._record = record
+        self._record_fulfilment = record_fulfilment
         self._new_id = new_id
 
     def decide(self, question: Question) -> Decision:
@@ -129,6 +136,15 @@ class Decisions:
         )
         self._record(decision, snapshot.policy if snapshot else None)
         return decision
+
+    def record_fulfilment(self, fulfilment: Fulfilment) -> None:
+        """Record what became of the obligations of an earlier decision.
+
+        Raises:
+            DecisionLogError: it could not be recorded.
+        """
+        if self._record_fulfilment is not None:
+            self._record_fulfilment(fulfilment)
 
     def credential_of(self, headers: Mapping[bytes, bytes]) -> str:
         """Return the header that may hold the caller's token, "" without one.

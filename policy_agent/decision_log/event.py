@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 from policy_agent.codec import encode_json
 from policy_agent.errors import DecisionLogError
-from policy_agent.model import UNDEFINED, Decision, JsonObject
+from policy_agent.model import UNDEFINED, Decision, Fulfilment, JsonObject
 
 _NS_PER_SECOND = 1_000_000_000
 
@@ -54,6 +54,17 @@ def build_closing(decision_id: str, timestamp_ns: int, labels: Mapping[str, str]
     """Return the event that ends a stream; any receiver of OPA's takes it for one more event."""
     timestamp = format_timestamp(timestamp_ns)
     return {"labels": labels, "decision_id": decision_id, "timestamp": timestamp}
+
+
+def build_fulfilment(
+    entry_id: str, timestamp_ns: int, labels: Mapping[str, str], fulfilment: Fulfilment
+) -> JsonObject:
+    """Return the event that tells what became of obligations, under an id of its own."""
+    told = {
+        "decision_id": fulfilment.decision_id,
+        "obligations": list(fulfilment.obligations),
+    }
+    return {**build_closing(entry_id, timestamp_ns, labels), "custom": {"fulfilment": told}}
 
 
 def encode_event(event: JsonObject) -> bytes:

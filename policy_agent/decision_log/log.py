@@ -17,7 +17,7 @@ from typing import Any, TextIO
 from policy_agent.audit_chain import ChainKey, read_key
 from policy_agent.config import DecisionLogs
 from policy_agent.decision_log.counters import Counters
-from policy_agent.decision_log.event import build_closing, build_event
+from policy_agent.decision_log.event import build_closing, build_event, build_fulfilment
 from policy_agent.decision_log.ids import new_decision_id
 from policy_agent.decision_log.mask import masked, parse_rules, withheld
 from policy_agent.decision_log.numbering import Numbering
@@ -26,7 +26,7 @@ from policy_agent.decision_log.sinks.console import ConsoleSink
 from policy_agent.decision_log.sinks.http import HttpSink
 from policy_agent.decision_log.spool import DEFAULT_LIMIT_BYTES, Spool
 from policy_agent.errors import DecisionLogError, EvaluationError, PolicyAgentError
-from policy_agent.model import UNDEFINED, Decision, Evaluator, JsonObject
+from policy_agent.model import UNDEFINED, Decision, Evaluator, Fulfilment, JsonObject
 from policy_agent.service import ServiceClient
 from policy_agent.status import DecisionLogStatus
 
@@ -96,6 +96,15 @@ class DecisionLog:
             event = filtered
         self._store(event)
         self._counters.recorded += 1
+
+    def record_fulfilment(self, fulfilment: Fulfilment) -> None:
+        """Store what became of a decision's obligations, as an entry of its own.
+
+        Raises:
+            DecisionLogError: it could not be stored.
+        """
+        event = build_fulfilment(new_decision_id(), time.time_ns(), self._labels, fulfilment)
+        self._store(event)
 
     def close_stream(self) -> None:
         """Record that the stream ends here; what is recorded later begins a new one.

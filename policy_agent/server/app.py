@@ -12,8 +12,8 @@ import posixpath
 import time
 
 from policy_agent.errors import KeysNeededError, PolicyAgentError
+from policy_agent.server import port_token, wire
 from policy_agent.server import request as reading
-from policy_agent.server import wire
 from policy_agent.server.call import (
     Call,
     ClientGoneError,
@@ -47,7 +47,7 @@ class App:
         path = scope["raw_path"].decode("latin-1")
         headers = dict(scope["headers"])
         limits = self._services.limits
-        if (refused := self._announced_too_much(headers)) is not None:
+        if (refused := self._refused(path, headers)) is not None:
             await _send(refused, send)
             return
         route, below = find_route(ROUTES, path) or (None, "")
@@ -93,7 +93,10 @@ class App:
         freshness = self._services.freshness
         return await freshness.freshen() if route.decides and freshness.is_stale() else ""
 
-    def _announced_too_much(self, headers: dict[bytes, bytes]) -> Answer | None:
+    def _refused(self, path: str, headers: dict[bytes, bytes]) -> Answer | None:
+        token = self._services.port_token
+        if token is not None and not token.admits(path, headers):
+            return wire.error_answer(401, "unauthorized", port_token.MESSAGE)
         announced = headers.get(b"content-length", b"0")
         limit = self._services.limits.max_request_bytes
         if announced.isdigit() and int(announced) > limit:

@@ -10,6 +10,7 @@ from policy_agent.config import Server
 from policy_agent.decision.decisions import Decisions
 from policy_agent.model import JsonObject
 from policy_agent.server.meter import Meter
+from policy_agent.server.port_token import PortToken
 from policy_agent.status import BundleStatus, DecisionLogStatus, State
 
 
@@ -75,6 +76,7 @@ class Services:
         default_decision: what `POST /` asks, a path below `data`.
         show_decision_ids: whether answers name their decision, as OPA's do when it logs.
         meter: counts what was answered.
+        port_token: what requests must bring; None for nothing.
     """
 
     decisions: Decisions
@@ -84,3 +86,4 @@ class Services:
     default_decision: str
     show_decision_ids: bool
     meter: Meter = field(default_factory=Meter)
+    port_token: PortToken | None = None

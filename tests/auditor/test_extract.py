@@ -175,3 +175,10 @@ def test_an_odd_input_does_not_lose_the_event(odd):
     row = extract_row(raw, "body-1")
     assert row.path is None
     assert row.event == raw.decode("utf-8", "replace")
+
+
+def test_a_report_about_obligations_is_no_decision_and_hides_none():
+    report = {"custom": {"fulfilment": {"decision_id": "d", "obligations": []}}}
+    raw = {"decision_id": "e", "timestamp": "2026-11-21T10:00:00Z", **report}
+    assert extract_row(json.dumps(raw).encode(), "b").result is ResultKind.FULFILMENT
+    assert extract(**report).result is ResultKind.ALLOW

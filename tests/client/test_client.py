@@ -1,37 +1,12 @@
-import json
+import os
+import socket
 import subprocess
 import sys
+import threading
 
 import pytest
 
-from policy_agent.client import AgentUnavailableError, Decision, DeniedError, decide, enforce
-from policy_agent.client.connection import close
-from tests.support import http_server, reply
-
-
-@pytest.fixture(autouse=True)
-def _no_kept_connection():
-    close()
-    yield
-    close()
-
-
-@pytest.fixture
-def agent(monkeypatch):
-    """An agent whose answers a test lists; yields (answers, requests seen)."""
-    answers, seen = [], []
-
-    def handle(request, body):
-        seen.append((request.path, json.loads(body), request.client_address))
-        status, answer = answers.pop(0)
-        if answer is None:
-            request.close_connection = True
-        else:
-            reply(request, status, json.dumps(answer).encode())
-
-    with http_server(handle) as url:
-        monkeypatch.setenv("POLICY_AGENT_ADDR", url.removeprefix("http://"))
-        yield answers, seen
+from policy_agent.client import AgentUnavailableError, Decision, decide
 
 
 @pytest.mark.parametrize(
@@ -60,7 +35,8 @@ def agent(monkeypatch):
             {}, Decision(False, reasons=("the policy has no decision at a/b",)), id="none"),
         pytest.param(
             {"warning": {"code": "policy_unavailable", "message": "no policy is active"}},
-            Decision(False, reasons=("no policy is active",)), id="no policy",
+            Decision(False, reasons=("no policy is active",), code="policy_unavailable"),
+            id="no policy",
         ),
     ],
 )  # fmt: skip
@@ -68,14 +44,14 @@ def test_only_a_clear_yes_allows(agent, answer, expected):
     answers, seen = agent
     answers.append((200, answer))
     assert decide("/a/b", {"user": "u"}) == expected
-    assert seen[0][:2] == ("/v1/data/a/b", {"input": {"user": "u"}})
+    assert (seen[0].path, seen[0].body) == ("/v1/data/a/b", {"input": {"user": "u"}})
 
 
 def test_a_connection_is_kept_and_replaced_once_when_it_died_meanwhile(agent):
     answers, seen = agent
     answers += [(200, {"result": True})] * 2 + [(200, None), (200, {"result": True})]
     assert all(decide("a", {}).allow for _ in range(3))
-    ports = [address[1] for _, _, address in seen]
+    ports = [request.port for request in seen]
     assert ports[0] == ports[1] == ports[2] != ports[3]
 
 
@@ -100,30 +76,6 @@ def test_no_agent_is_no_decision(monkeypatch):
         decide("a", {})
 
 
-def test_obligations_are_fulfilled_in_order():
-    decision = Decision(True, obligations=({"type": "add", "n": 1}, {"type": "double"}))
-    handlers = {"add": lambda o, v: v + o["n"], "double": lambda o, v: v * 2}
-    assert enforce(decision, handlers, lambda: 3) == 8
-
-
-def test_an_obligation_nobody_understands_denies_before_anything_is_done():
-    ran = []
-    decision = Decision(True, obligations=({"type": "known"}, {"type": "unknown"}))
-    with pytest.raises(DeniedError, match="'unknown'"):
-        enforce(decision, {"known": lambda o, v: ran.append(o)}, lambda: ran.append("act"))
-    assert ran == []
-
-
-def test_a_denial_carries_its_reasons():
-    decision = Decision(False, reasons=("no", "never"), obligations=({"type": "step_up"},))
-    ran = []
-    with pytest.raises(DeniedError, match="no; never") as caught:
-        enforce(decision, {}, lambda: ran.append("act"))
-    assert caught.value.reasons == ("no", "never")
-    assert caught.value.obligations == ({"type": "step_up"},)
-    assert ran == []
-
-
 def test_the_client_needs_the_standard_library_only():
     code = (
         "import sys, policy_agent.client as c; import sysconfig;"
@@ -134,3 +86,95 @@ def test_the_client_needs_the_standard_library_only():
         [sys.executable, "-S", "-c", code], capture_output=True, text=True, check=True, cwd="."
     )
     assert result.stdout.strip() == "[]"
+
+
+def test_the_callers_token_is_passed_on(agent):
+    answers, seen = agent
+    answers += [(200, {"result": True})] * 3
+    decide("a", {}, token="t.o.k")
+    decide("a", {}, token="Bearer t.o.k")
+    decide("a", {})
+    assert [request.headers["Authorization"] for request in seen] == [
+        "Bearer t.o.k", "Bearer t.o.k", None
+    ]  # fmt: skip
+    with pytest.raises(ValueError, match="one line"):
+        decide("a", {}, token="t\r\nX-Evil: 1")
+
+
+def test_the_secret_of_the_port_is_found_and_found_again(agent, tmp_path):
+    answers, seen = agent
+    secret = tmp_path / "port-token"
+    secret.write_text("old\n")
+    refused = (401, {"code": "unauthorized", "message": "no token"})
+    answers += [(200, {"result": True}), refused, (200, {"result": True}), refused]
+    assert decide("a", {}).allow
+    secret.write_text("new")  # the agent has started anew
+    assert decide("a", {}).allow
+    with pytest.raises(AgentUnavailableError, match="401: no token"):
+        decide("a", {})
+    tokens = [request.headers["X-Policy-Agent-Token"] for request in seen]
+    assert tokens == ["old", "old", "new", "new"]
+
+
+def test_a_given_secret_goes_before_the_file(agent, tmp_path, monkeypatch):
+    answers, seen = agent
+    (tmp_path / "port-token").write_text("file")
+    monkeypatch.setenv("POLICY_AGENT_TOKEN", "given")
+    answers.append((200, {"result": True}))
+    decide("a", {})
+    assert seen[0].headers["X-Policy-Agent-Token"] == "given"
+
+
+def test_a_child_process_does_not_share_its_parents_connection(agent):
+    answers, seen = agent
+    answers += [(200, {"result": True})] * 2
+    decide("a", {})
+    child = os.fork()
+    if child == 0:
+        allowed = False
+        try:
+            allowed = decide("a", {}).allow
+        finally:
+            os._exit(0 if allowed else 1)
+    assert os.waitpid(child, 0)[1] == 0
+    assert seen[0].port != seen[1].port
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        pytest.param(b"", id="nothing"),
+        pytest.param(b"SSH-2.0-x\r\n\r\n", id="another protocol"),
+        pytest.param(b"HTTP/1.1 200 OK\r\n\r\n", id="no length"),
+        pytest.param(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{}", id="cut"),
+    ],
+)
+def test_what_is_no_answer_is_no_decision(monkeypatch, raw):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        monkeypatch.setenv("POLICY_AGENT_ADDR", f"127.0.0.1:{server.getsockname()[1]}")
+
+        def serve():
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(65536)
+                connection.sendall(raw)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        with pytest.raises(AgentUnavailableError):
+            decide("a", {})
+        thread.join()
+
+
+def test_obligations_that_cannot_be_read_deny(agent):
+    answers, _ = agent
+    for obligations in ("mask", ["mask"], {"type": "mask"}):
+        answers.append((200, {"result": {"allow": True, "obligations": obligations}}))
+        assert not decide("a", {}).allow
+
+
+def test_a_path_is_escaped(agent):
+    answers, seen = agent
+    answers.append((200, {"result": True}))
+    decide("a b/c", {})
+    assert seen[0].path == "/v1/data/a%20b/c"

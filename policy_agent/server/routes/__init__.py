@@ -8,11 +8,21 @@ from __future__ import annotations
 
 from typing import Final
 
-from policy_agent.server.routes import compilation, data, health, metrics, policies, query, status
+from policy_agent.server.routes import (
+    compilation,
+    data,
+    health,
+    metrics,
+    obligations,
+    policies,
+    query,
+    status,
+)
 from policy_agent.server.routing import Route
 
 ROUTES: Final[tuple[Route, ...]] = (
     *data.ROUTES,
+    *obligations.ROUTES,
     *health.ROUTES,
     *status.ROUTES,
     *metrics.ROUTES,
