@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from functools import partial
 from pathlib import Path
 
 from policy_agent.bundle.manager import BundleManager
@@ -20,6 +21,7 @@ from policy_agent.errors import TransportError
 from policy_agent.model import Decision, Evaluator, Snapshot
 from policy_agent.overview import AgentOverview
 from policy_agent.rego import Policy
+from policy_agent.rego.options import CompileOptions
 from policy_agent.server.app import App
 from policy_agent.server.port_token import PortToken
 from policy_agent.server.services import Services
@@ -46,11 +48,12 @@ class Agent:
         self.config = config
         self._problem = problem
         directory = Path(config.persistence_directory)
+        options = CompileOptions(rego_version=config.rego_version)
         self.bundles = BundleManager(
             config.bundles,
             keys=config.keys,
             persistence_directory=directory,
-            compile_policy=Policy.from_modules,
+            compile_policy=partial(Policy.from_modules, options=options),
             activate=self._activate,
         )
         self.decision_log: DecisionLog | None = None

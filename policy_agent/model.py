@@ -83,6 +83,7 @@ class Bundle:
     Attributes:
         name: the key under `bundles` in the configuration.
         modules: path in the archive without leading slash -> Rego source.
+        rego_versions: path -> the version of Rego it is in, where the manifest says so.
         data: the base documents, merged from all data files.
         etag: as the source sent it, None when it sent none.
         plan: OPA's `plan.json` of the modules, None when the bundle has none.
@@ -97,6 +98,7 @@ class Bundle:
     data: JsonObject
     etag: str | None = None
     plan: bytes | None = field(default=None, repr=False)
+    rego_versions: Mapping[str, int] = field(default_factory=dict)
     size_bytes: int = 0
     raw: bytes = field(default=b"", repr=False)
 

@@ -106,15 +106,17 @@ class AgentOverview:
         """Return the settings in force, without secrets."""
         return active_document(self._config)
 
-    def syntax_tree(self, name: str, text: str) -> JsonObject:
+    def syntax_tree(self, name: str, text: str, rego_version: int | None) -> JsonObject:
         """Return an active module as OPA's JSON.
 
         Args:
             name: of its file.
             text: Rego.
+            rego_version: what its bundle's manifest says, None when it says nothing.
         """
         # Late: an agent that only runs ready plans needs no parser.
         from policy_agent.rego.ast_json import module_to_json
         from policy_agent.rego.parse import parse_module
 
-        return module_to_json(parse_module(name, text), comments=False)
+        version = rego_version if rego_version is not None else self._config.rego_version
+        return module_to_json(parse_module(name, text, v0=version == 0), comments=False)

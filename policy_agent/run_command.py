@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import socket
+from dataclasses import replace
 from pathlib import Path
 
 from policy_agent.config import default_config, parse_config, with_bundle_path
@@ -35,6 +36,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="KEY=VALUE",
         help="override a setting of the configuration file; may be repeated",
     )
+    parser.add_argument(
+        "--v0-compatible",
+        action="store_true",
+        help="modules are Rego v0 where their bundle's manifest does not say otherwise",
+    )
     parser.add_argument("-l", "--log-level", choices=LEVELS, default="info")
 
 
@@ -50,6 +56,7 @@ def main(arguments: argparse.Namespace) -> int:
         config, problem = default_config(), f"configuration: {exc}"
     for path in arguments.bundle:
         config = with_bundle_path(config, Path(path))
+    config = replace(config, rego_version=0 if arguments.v0_compatible else 1)
     listener = bootstrap.listen(arguments.addr)
     if listener is None:
         raise ConfigError([f"--addr: cannot listen on {arguments.addr}"])

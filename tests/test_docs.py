@@ -74,7 +74,7 @@ def test_the_flags_of_run_are_documented():
     parser = argparse.ArgumentParser(add_help=False)
     importlib.import_module("policy_agent.run_command").configure(parser)
     flags = {flag for action in parser._actions for flag in action.option_strings}
-    assert flags == set(re.findall(r"`(--?[a-z-]+)`[,| ]", CONFIGURATION)) - {"--set key"}
+    assert flags == set(re.findall(r"`(--?[a-z0-9-]+)`[,| ]", CONFIGURATION)) - {"--set key"}
 
 
 def test_links_in_the_documents_lead_somewhere():

@@ -61,6 +61,28 @@ def test_a_bundle_directory_is_served_and_sigterm_ends_it(unused_port, tmp_path)
         assert process.wait(20) == 0
 
 
+V0 = "package app\n\nallow { input.user }\n"
+
+
+@pytest.mark.parametrize(
+    ("flags", "manifest"),
+    [
+        pytest.param(["--v0-compatible"], "{}", id="by the flag"),
+        pytest.param([], '{"rego_version": 0}', id="by the manifest"),
+    ],
+)
+def test_rego_v0_is_served(flags, manifest, unused_port, tmp_path):
+    (tmp_path / "app.rego").write_text(V0)
+    (tmp_path / ".manifest").write_text(manifest)
+    config = {"persistence_directory": str(tmp_path / "state")}
+    with agent(unused_port, "-b", ".", *flags, config=config, tmp_path=tmp_path) as (client, _):
+        wait_until(lambda: client.get("/health?bundles").status_code == 200)
+        answer = client.post("/v1/data/app/allow", json={"input": {"user": "u"}})
+        assert answer.json() == {"result": True}
+        (shown,) = client.get("/v1/policies").json()["result"]
+        assert shown["raw"] == V0
+
+
 def test_polling_shipping_and_status_are_driven_by_a_clock(unused_port, tmp_path):
     with control_plane() as plane:
         plane.bundles["main"] = make_bundle(ALLOW, revision="r1")

@@ -8,7 +8,7 @@ rules and data collide is for the engine to say.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import combinations
 
 from policy_agent.bundle import documents, roots
@@ -25,11 +25,13 @@ class Combined:
         data: the base documents of all bundles; it shares parts with them, so it is not changed.
         plan: what the modules are as OPA's `plan.json`, None when they have to be compiled: a plan
             knows the rules of its own bundle only.
+        rego_versions: module -> the version of Rego it is in, where a manifest says so.
     """
 
     modules: dict[str, str]
     data: JsonObject
     plan: bytes | None = None
+    rego_versions: Mapping[str, int] = field(default_factory=dict)
 
 
 def combine(bundles: Mapping[str, Bundle]) -> Combined:
@@ -40,10 +42,12 @@ def combine(bundles: Mapping[str, Bundle]) -> Combined:
     """
     _check_roots(bundles)
     modules: dict[str, str] = {}
+    versions: dict[str, int] = {}
     data: JsonObject = {}
     about: JsonObject = {}
     for name, bundle in sorted(bundles.items()):
         modules |= {f"{name}/{path}": source for path, source in bundle.modules.items()}
+        versions |= {f"{name}/{path}": each for path, each in bundle.rego_versions.items()}
         both = documents.merged(data, bundle.data)
         if both is None:
             # The reader holds data to the roots, so only bundles made by hand get here.
@@ -51,7 +55,7 @@ def combine(bundles: Mapping[str, Bundle]) -> Combined:
         data = both
         about[name] = {"manifest": _manifest_document(bundle.manifest), "etag": bundle.etag or ""}
     plan = next(iter(bundles.values())).plan if len(bundles) == 1 else None
-    return Combined(modules, _with_about(data, about), plan)
+    return Combined(modules, _with_about(data, about), plan, versions)
 
 
 def _check_roots(bundles: Mapping[str, Bundle]) -> None:

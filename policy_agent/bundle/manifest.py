@@ -1,7 +1,7 @@
 """Find and check a bundle's manifest (OPA v1.22 v1/bundle/bundle.go, Manifest).
 
 Pure. Refusals use OPA's words. What OPA runs and this engine cannot is refused by name rather than
-left undefined: Rego versions other than v1, Wasm entrypoints, protobuf manifests.
+left undefined: Rego v2, Wasm entrypoints, protobuf manifests.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from policy_agent.model import JsonObject, Manifest
 
 _SUFFIX: Final = ".manifest"
 _KNOWN_REGO_VERSIONS: Final = (0, 1, 2)
-_RUNNABLE_REGO_VERSION: Final = 1
+_RUNNABLE_REGO_VERSIONS: Final = (0, 1)
 
 
 def read_manifest(files: Mapping[str, bytes]) -> Manifest:
@@ -93,12 +93,12 @@ def _roots(values: list[Any]) -> tuple[str, ...]:
 
 
 def _check_rego_version(version: int | None, where: str) -> None:
-    if version in (None, _RUNNABLE_REGO_VERSION):
+    if version is None or version in _RUNNABLE_REGO_VERSIONS:
         return
     if version in _KNOWN_REGO_VERSIONS:
         raise BundleFormatError(
             f"manifest has rego-version {version}{where}, which this engine does not run; "
-            f"only version {_RUNNABLE_REGO_VERSION} is supported"
+            "only versions 0 and 1 are supported"
         )
     raise BundleFormatError(f"manifest has unknown rego-version {version}{where}")
 

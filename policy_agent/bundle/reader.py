@@ -13,6 +13,7 @@ from typing import Final
 from policy_agent.bundle import archive, documents, roots
 from policy_agent.bundle.manifest import read_manifest
 from policy_agent.bundle.package_name import package_name
+from policy_agent.bundle.rego_versions import rego_versions
 from policy_agent.bundle.verify import verify
 from policy_agent.config import DEFAULT_BUNDLE_LIMIT_BYTES, Key, Signing
 from policy_agent.errors import BundleFormatError
@@ -76,13 +77,15 @@ def read_files(
     try:
         verify(files, signing=signing, keys=keys)
         manifest = read_manifest(files)
+        modules = _modules(files, manifest)
         return Bundle(
             name=name,
             manifest=manifest,
-            modules=_modules(files, manifest),
+            modules=modules,
             data=_data(files, manifest),
             etag=etag,
             plan=files.get(PLAN_NAME),
+            rego_versions=rego_versions(manifest, modules),
             size_bytes=len(raw),
             raw=raw,
         )

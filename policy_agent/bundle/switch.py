@@ -10,7 +10,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from types import MappingProxyType
+from typing import Final, Protocol
 
 from policy_agent.bundle.activate import combine
 from policy_agent.errors import BundleActivationError, BundleError, PolicyError
@@ -18,12 +19,20 @@ from policy_agent.model import Bundle, Evaluator, JsonObject, Snapshot
 
 log = logging.getLogger(__name__)
 
+NO_VERSIONS: Final[Mapping[str, int]] = MappingProxyType({})
+
 
 class CompilePolicy(Protocol):
     """Makes a policy of modules by id and base documents, by their plan where there is one."""
 
     def __call__(
-        self, modules: Mapping[str, str], data: JsonObject, /, *, plan: bytes | None = None
+        self,
+        modules: Mapping[str, str],
+        data: JsonObject,
+        /,
+        *,
+        plan: bytes | None = None,
+        rego_versions: Mapping[str, int] = NO_VERSIONS,
     ) -> Evaluator:
         """Return the policy, or raise PolicyError."""
 
@@ -91,9 +100,13 @@ def _compile_singly(
 def _compiled(bundles: Mapping[str, Bundle], compile_policy: CompilePolicy) -> Snapshot:
     combined = combine(bundles)
     try:
-        return Snapshot(
-            compile_policy(combined.modules, combined.data, plan=combined.plan), bundles
+        policy = compile_policy(
+            combined.modules,
+            combined.data,
+            plan=combined.plan,
+            rego_versions=combined.rego_versions,
         )
+        return Snapshot(policy, bundles)
     except (BundleError, PolicyError):
         raise
     except Exception as exc:

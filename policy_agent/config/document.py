@@ -33,6 +33,8 @@ class Config:
 
     Attributes:
         labels: `id` and `version` are always ours, as in OPA.
+        rego_version: of modules of which their bundle's manifest says nothing; as in OPA not of
+            the document, but a flag.
         on_init_failure: `deny` answers without a policy, `fail` reports init/error and exits.
         document: as it was given, secrets included.
         warnings: sentences for the log, such as unknown keys.
@@ -50,6 +52,7 @@ class Config:
     default_authorization_decision: str = "system/authz/allow"
     persistence_directory: str = DEFAULT_PERSISTENCE_DIRECTORY
     on_init_failure: str = "deny"
+    rego_version: int = 1
     document: Mapping[str, Any] = field(default_factory=dict, repr=False)
     warnings: tuple[str, ...] = ()
 

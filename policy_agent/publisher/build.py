@@ -31,6 +31,7 @@ def build(
     files: Mapping[str, bytes],
     *,
     revision: str | None = None,
+    rego_version: int = 1,
     ignore: Sequence[str] = (),
     signer: Signer | None = None,
     plan_of: Callable[[Bundle], bytes] | None = None,
@@ -41,6 +42,7 @@ def build(
         name: of the bundle, for messages.
         files: path below the source directory -> content.
         revision: None keeps that of the source's manifest.
+        rego_version: of the modules, where the source's manifest says nothing.
         ignore: patterns of file and directory names to leave out, `*_test.rego`.
         signer: None leaves the bundle unsigned.
         plan_of: makes the bundle's ready plan; None leaves it without one.
@@ -54,7 +56,7 @@ def build(
         for path, content in files.items()
         if _is_shipped(path) and not _is_ignored(path, ignore)
     }
-    shipped[MANIFEST_PATH] = _manifest(files.get(MANIFEST_PATH, b"{}"), revision)
+    shipped[MANIFEST_PATH] = _manifest(files.get(MANIFEST_PATH, b"{}"), revision, rego_version)
     if plan_of is not None:
         shipped[PLAN_NAME] = plan_of(read_files(name, shipped))
     bundle = read_bundle(name, pack(shipped))
@@ -72,11 +74,11 @@ def _is_ignored(path: str, patterns: Sequence[str]) -> bool:
     return any(matches(segment, pattern) for segment in path.split("/") for pattern in patterns)
 
 
-def _manifest(raw: bytes, revision: str | None) -> bytes:
+def _manifest(raw: bytes, revision: str | None, rego_version: int) -> bytes:
     source = parse_manifest(raw)
     document = codec.decode_json(raw) | {
         "revision": source.revision if revision is None else revision,
         "roots": list(source.roots),
-        "rego_version": 1,
+        "rego_version": rego_version if source.rego_version is None else source.rego_version,
     }
     return codec.encode_json(document)

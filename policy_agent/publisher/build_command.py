@@ -58,6 +58,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="slash-separated package or rule that the plan answers; repeatable "
         "(default: data, every package and every rule)",
     )
+    parser.add_argument(
+        "--v0-compatible",
+        action="store_true",
+        help="policies are Rego v0 where the source's manifest does not say otherwise",
+    )
     add_algorithm_flag(parser)
     add_signing_flags(parser)
     add_verification_flags(parser)
@@ -86,6 +91,7 @@ def main(arguments: argparse.Namespace) -> int:
         str(directory),
         files,
         revision=arguments.revision,
+        rego_version=0 if arguments.v0_compatible else 1,
         ignore=arguments.ignore,
         signer=signer,
         plan_of=plan_of if arguments.target == "plan" else None,
@@ -99,8 +105,9 @@ def main(arguments: argparse.Namespace) -> int:
 def _compiled(bundle: Bundle, directory: Path) -> Policy:
     try:
         # As the plan names them: the same bundle on every machine.
-        return Policy.from_modules(bundle.modules, bundle.data)
+        return Policy.from_modules(bundle.modules, bundle.data, rego_versions=bundle.rego_versions)
     except PolicyError:
         # Once more, for messages that name the files where their author finds them.
         sources = {str(directory / path): source for path, source in bundle.modules.items()}
-        return Policy.from_modules(sources, bundle.data)
+        versions = {str(directory / path): each for path, each in bundle.rego_versions.items()}
+        return Policy.from_modules(sources, bundle.data, rego_versions=versions)

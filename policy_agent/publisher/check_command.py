@@ -46,7 +46,7 @@ def main(arguments: argparse.Namespace) -> int:
     try:
         sources = _load(arguments)
         schemas = load_schemas(arguments.schema)
-        modules = _parsed(sources, v0=arguments.v0_compatible)
+        modules = _parsed(sources, 0 if arguments.v0_compatible else 1)
     except PolicyAgentError as exc:
         return _report(problems_of(exc), arguments.format, during="during loading")
     # Where data lies is known of bundles only.
@@ -67,12 +67,13 @@ def _load(arguments: argparse.Namespace) -> Sources:
     return sources
 
 
-def _parsed(sources: Sources, *, v0: bool) -> list[ast.Module]:
+def _parsed(sources: Sources, version: int) -> list[ast.Module]:
     modules: list[ast.Module] = []
     problems: list[PolicyProblem] = []
     for file, source in sources.modules.items():
         try:
-            modules.append(parse_module(file, source, v0=v0))
+            is_v0 = sources.rego_versions.get(file, version) == 0
+            modules.append(parse_module(file, source, v0=is_v0))
         except PolicyError as exc:
             problems += exc.problems
     if problems:

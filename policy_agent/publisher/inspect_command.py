@@ -17,6 +17,9 @@ from policy_agent.publisher.inspection_report import inspection_text
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
+    parser.add_argument(
+        "--v0-compatible", action="store_true", help="as in opa inspect; packages are named alike"
+    )
     parser.add_argument("path", type=Path, help="a bundle's directory or archive, or a Rego file")
     parser.add_argument(
         "-f",

@@ -1,7 +1,7 @@
 """Say what is in a bundle without running it, as `opa inspect` does.
 
 Pure. Follows OPA v1.22 internal/bundle/inspect, but for `capabilities`, which needs a compiler.
-Bundles that this engine would not run (Wasm, other Rego versions) are inspected all the same.
+Bundles that this engine would not run (Wasm, Rego v2) are inspected all the same.
 """
 
 from __future__ import annotations

@@ -88,9 +88,13 @@ def policy_of(arguments: argparse.Namespace, *, timeout_seconds: float | None = 
     return Policy.from_modules(
         sources.modules,
         sources.data,
-        v0_modules=sources.modules if arguments.v0_compatible else (),
+        rego_versions=sources.rego_versions,
         deadline_seconds=timeout_seconds or math.inf,
-        options=CompileOptions(schemas=load_schemas(arguments.schema), print_to=_print),
+        options=CompileOptions(
+            schemas=load_schemas(arguments.schema),
+            rego_version=0 if arguments.v0_compatible else 1,
+            print_to=_print,
+        ),
     )
 
 

@@ -31,10 +31,12 @@ class Sources:
     Attributes:
         modules: file -> Rego source.
         data: the base documents.
+        rego_versions: file -> the version of Rego it is in, where a bundle's manifest says so.
     """
 
     modules: dict[str, str] = field(default_factory=dict)
     data: JsonObject = field(default_factory=dict)
+    rego_versions: dict[str, int] = field(default_factory=dict)
     _documents: list[tuple[str, JsonObject]] = field(default_factory=list, init=False)
 
     def add_data(self, path: str, place: Sequence[str], value: Any) -> None:
@@ -197,6 +199,8 @@ def _add_bundle(path: str, bundle: Bundle, into: Sources) -> None:
     base = path if os.path.isdir(path) else ""
     for name, source in bundle.modules.items():
         into.modules[os.path.join(base, name)] = source
+    for name, version in bundle.rego_versions.items():
+        into.rego_versions[os.path.join(base, name)] = version
     into.add_data(path, (), bundle.data)
 
 

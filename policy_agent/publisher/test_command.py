@@ -15,12 +15,14 @@ from policy_agent.publisher.rego_tests import find_tests
 from policy_agent.publisher.second_opinion import second_opinion
 from policy_agent.publisher.test_run import run_tests
 from policy_agent.rego import Policy
+from policy_agent.rego.options import CompileOptions
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("directory", type=Path, help="a bundle's source directory")
     parser.add_argument("-b", "--bundle", action="store_true", help="implied; as in opa test")
+    parser.add_argument("--v0-compatible", action="store_true", help="the policies are Rego v0")
     parser.add_argument("-v", "--verbose", action="store_true", help="show the tests that pass too")
     parser.add_argument("-r", "--run", default="", metavar="REGEX", help="only tests of this name")
     parser.add_argument("-f", "--format", choices=["pretty", "json"], default="pretty")
@@ -58,7 +60,14 @@ def main(arguments: argparse.Namespace) -> int:
         raise ConfigError([f"--run: not a regular expression: {exc}"]) from exc
     bundle = read_directory(arguments.directory.name, arguments.directory)
     modules = {str(arguments.directory / path): source for path, source in bundle.modules.items()}
-    with Policy.from_modules(modules, bundle.data, deadline_seconds=arguments.timeout) as policy:
+    versions = {str(arguments.directory / path): v for path, v in bundle.rego_versions.items()}
+    with Policy.from_modules(
+        modules,
+        bundle.data,
+        rego_versions=versions,
+        deadline_seconds=arguments.timeout,
+        options=CompileOptions(rego_version=0 if arguments.v0_compatible else 1),
+    ) as policy:
         results = run_tests(policy, find_tests(modules, name_pattern=arguments.run))
     if arguments.format == "json":
         sys.stdout.write(test_report.as_json(results))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self, TypeVar
 
@@ -20,7 +20,13 @@ from policy_agent.rego import ast
 from policy_agent.rego.check.stages import PolicyChecks, compile_checked
 from policy_agent.rego.compile.compiler import Compiled, compile_query
 from policy_agent.rego.context import Context
-from policy_agent.rego.options import DEFAULT_OPTIONS, NETWORK_BUILTINS, CompileOptions, Query
+from policy_agent.rego.options import (
+    DEFAULT_OPTIONS,
+    NETWORK_BUILTINS,
+    NO_VERSIONS,
+    CompileOptions,
+    Query,
+)
 from policy_agent.rego.parse import parse_module, parse_query
 from policy_agent.rego.plan import Plan
 from policy_agent.rego.plan_json import write_plan
@@ -65,13 +71,14 @@ class CompiledPolicy:
         checks: PolicyChecks,
         data: JsonObject,
         deadline_seconds: float,
-        print_to: Callable[[str], None] | None = None,
+        options: CompileOptions = DEFAULT_OPTIONS,
     ) -> None:
         self._compiled = compiled
         self._checks = checks
         self._data = data
         self._deadline_seconds = deadline_seconds
-        self._print_to = print_to
+        self._print_to = options.print_to
+        self._rego_version = options.rego_version
         self._queries: OrderedDict[Query, _PreparedQuery] = OrderedDict()
         self._runners: OrderedDict[object, PlanRunner] = OrderedDict()
         self._lock = threading.Lock()
@@ -87,7 +94,7 @@ class CompiledPolicy:
         modules: Mapping[str, str],
         data: JsonObject,
         *,
-        v0_modules: Collection[str] = (),
+        rego_versions: Mapping[str, int] = NO_VERSIONS,
         deadline_seconds: float,
         options: CompileOptions = DEFAULT_OPTIONS,
     ) -> Self:
@@ -97,21 +104,22 @@ class CompiledPolicy:
             PolicyError: the policy cannot be parsed or compiled; every problem found.
         """
         with uncollected():
-            return cls._compile(modules, data, v0_modules, deadline_seconds, options)
+            return cls._compile(modules, data, rego_versions, deadline_seconds, options)
 
     @classmethod
     def _compile(
         cls,
         modules: Mapping[str, str],
         data: JsonObject,
-        v0_modules: Collection[str],
+        rego_versions: Mapping[str, int],
         deadline_seconds: float,
         options: CompileOptions,
     ) -> Self:
         parsed, problems = [], []
         for name, text in modules.items():
             try:
-                parsed.append(parse_module(name, text, v0=name in v0_modules))
+                version = rego_versions.get(name, options.rego_version)
+                parsed.append(parse_module(name, text, v0=version == 0))
             except PolicyError as exc:
                 problems += exc.problems
         if problems:
@@ -122,7 +130,7 @@ class CompiledPolicy:
             schemas=options.schemas or None,
         )
         compiled = compile_checked(parsed, checks, prints=options.print_to is not None)
-        return cls(compiled, checks, data, deadline_seconds, options.print_to)
+        return cls(compiled, checks, data, deadline_seconds, options)
 
     def evaluate(self, path: DataPath, value: Any, *, strict: bool = False) -> Any:
         """Return the value of a document below `data`, or UNDEFINED.
@@ -146,7 +154,7 @@ class CompiledPolicy:
             PolicyError: the text is not a query, or not one of this policy.
             EvaluationError: as for `evaluate`.
         """
-        prepared = self._prepared(Query(text))
+        prepared = self._prepared(Query(text, is_v0=self._rego_version == 0))
         rows = prepared.rows(value, self._context())
         return [prepared.shape.bindings(row) for row in rows]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Final
 
 
@@ -13,14 +14,17 @@ class CompileOptions:
 
     Attributes:
         schemas: `schema` is the input's JSON schema, `schema.name` one that METADATA may name.
+        rego_version: of the modules of which nothing else is said.
         print_to: takes each line that `print` writes in `results`; None to compile such calls away.
     """
 
     schemas: Mapping[str, Any] = field(default_factory=dict)
+    rego_version: int = 1
     print_to: Callable[[str], None] | None = None
 
 
 DEFAULT_OPTIONS: Final = CompileOptions()
+NO_VERSIONS: Final[Mapping[str, int]] = MappingProxyType({})
 # What no policy may call: a decision must not wait for a network.
 NETWORK_BUILTINS: Final = frozenset({"http.send", "net.lookup_ip_addr"})
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Protocol, Self
 
 from policy_agent.errors import PolicyError, PolicyProblem
 from policy_agent.model import UNDEFINED, DataPath, JsonObject
-from policy_agent.rego.options import DEFAULT_OPTIONS, CompileOptions, Query
+from policy_agent.rego.options import DEFAULT_OPTIONS, NO_VERSIONS, CompileOptions, Query
 from policy_agent.rego.values import with_exact_numbers
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class Policy:
         data: JsonObject | None = None,
         *,
         plan: bytes | None = None,
-        v0_modules: Collection[str] = (),
+        rego_versions: Mapping[str, int] = NO_VERSIONS,
         deadline_seconds: float = DEFAULT_DEADLINE_SECONDS,
         engine: EngineName = "compiled",
         options: CompileOptions = DEFAULT_OPTIONS,
@@ -65,7 +65,8 @@ class Policy:
                 not be changed afterwards.
             plan: the same modules as OPA's `plan.json`; they are then not compiled until a
                 query asks for it.
-            v0_modules: the files that are written in Rego v0.
+            rego_versions: file name -> 0 or 1, the version of Rego it is written in, for those
+                that are not in the version that `options` names.
             deadline_seconds: limit for one evaluation.
             engine: `regopy` is an independent implementation to compare with, slower and with
                 less of the language; it knows no v0 and no options.
@@ -88,7 +89,7 @@ class Policy:
             return CompiledPolicy.compile(
                 modules,
                 data or {},
-                v0_modules=v0_modules,
+                rego_versions=rego_versions,
                 deadline_seconds=deadline_seconds,
                 options=options,
             )
@@ -118,7 +119,11 @@ class Policy:
 
         bundle = read_path(Path(path).name, Path(path))
         return cls.from_modules(
-            bundle.modules, bundle.data, plan=bundle.plan, deadline_seconds=deadline_seconds
+            bundle.modules,
+            bundle.data,
+            plan=bundle.plan,
+            rego_versions=bundle.rego_versions,
+            deadline_seconds=deadline_seconds,
         )
 
     @property

@@ -51,7 +51,7 @@ class Overview(Protocol):
     def config(self) -> JsonObject:
         """Return the settings in force, without secrets."""
 
-    def syntax_tree(self, name: str, text: str) -> JsonObject:
+    def syntax_tree(self, name: str, text: str, rego_version: int | None) -> JsonObject:
         """Return an active module as OPA's JSON."""
 
     def status(self) -> JsonObject | None:

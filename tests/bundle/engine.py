@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from policy_agent.bundle.switch import NO_VERSIONS
 from policy_agent.errors import Location, PolicyError, PolicyProblem
 from policy_agent.model import JsonObject
 from tests.support import TableEvaluator
@@ -25,7 +26,12 @@ class Engine:
         self.may_finish.set()
 
     def compile(
-        self, modules: Mapping[str, str], data: JsonObject, *, plan: bytes | None = None
+        self,
+        modules: Mapping[str, str],
+        data: JsonObject,
+        *,
+        plan: bytes | None = None,
+        rego_versions: Mapping[str, int] = NO_VERSIONS,
     ) -> TableEvaluator:
         self.started.set()
         self.may_finish.wait(10)

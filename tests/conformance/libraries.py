@@ -49,7 +49,7 @@ def outcomes(files: list[Path], names: list[str], *, v0: bool) -> dict[str, str]
     old = modules if v0 else ()
     found = {}
     with Policy.from_modules(
-        modules, {}, v0_modules=old, deadline_seconds=DEADLINE_SECONDS
+        modules, {}, rego_versions=dict.fromkeys(old, 0), deadline_seconds=DEADLINE_SECONDS
     ) as policy:
         for name in names:
             try:

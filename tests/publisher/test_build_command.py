@@ -63,6 +63,30 @@ def test_the_bundle_holds_a_plan_of_what_may_be_asked(source, arguments, entrypo
     assert names == entrypoints
 
 
+@pytest.mark.opa
+@pytest.mark.skipif(OPA is None, reason="no opa: set OPA_BIN or put it on the PATH")
+@pytest.mark.parametrize(
+    ("arguments", "manifest"),
+    [
+        pytest.param(["--v0-compatible"], {}, id="by the flag"),
+        pytest.param(["--v0-compatible"], {"rego_version": 1}, id="the manifest prevails"),
+        pytest.param([], {"rego_version": 0}, id="by the manifest"),
+        pytest.param([], {"file_rego_versions": {"/p.*": 0}}, id="by file"),
+        pytest.param([], {}, id="not said"),
+    ],
+)
+def test_rego_v0_is_built_as_opa_builds_it(source, arguments, manifest):
+    (source / "p.rego").write_text("package p\n\nallow { input.x == 1 }\n")
+    (source / ".manifest").write_text(json.dumps(manifest))
+    command = [OPA, "build", "-b", "src", "-o", "theirs.tar.gz", *arguments]
+    theirs = subprocess.run(command, capture_output=True, check=False).returncode
+    assert main(["build", "src", *arguments]) == theirs
+    if theirs == 0:
+        for archive in ("bundle.tar.gz", "theirs.tar.gz"):
+            bundle = read_bundle("p", Path(archive).read_bytes())
+            assert list(bundle.rego_versions.values()) == [0]
+
+
 def test_an_entry_point_that_is_none_is_refused(source, capsys):
     assert main(["build", "src", "-e", "p/none"]) == 1
     assert '"p/none" does not refer to a rule or policy decision' in capsys.readouterr().err

@@ -18,6 +18,7 @@ test_data if {
 	app.version == 7
 }
 """
+V0 = "package app_test\n\ntest_p { x := {y | y := 1}; x[_] }\n\ntest_q { not false }\n"
 FAILING = """package app_failing_test
 
 import data.app
@@ -191,3 +192,12 @@ def by_name(report: str) -> dict[str, object]:
     documents = json.loads(report)
     assert all(isinstance(document.pop("duration"), int) for document in documents)
     return {document["name"]: document for document in documents}
+
+
+def test_tests_may_be_rego_v0(tmp_path, capsys):
+    (tmp_path / "a_test.rego").write_text(V0)
+    assert main(["test", str(tmp_path)]) == 1
+    assert "`if` keyword is required before rule body" in capsys.readouterr().err
+    assert main(["test", "--v0-compatible", str(tmp_path)]) == 0
+    (tmp_path / ".manifest").write_text('{"rego_version": 0}')
+    assert main(["test", str(tmp_path)]) == 0

@@ -79,7 +79,7 @@ class Harness:
     def config(self):
         return {"default_decision": "/system/main"}
 
-    def syntax_tree(self, name, text):
+    def syntax_tree(self, name, text, rego_version):
         return {"package": name}
 
     def is_stale(self):

@@ -9,12 +9,13 @@ import re
 from functools import lru_cache
 from typing import Final
 
+from policy_agent.glob_pattern import GlobError, translate
 from policy_agent.rego.builtins import operands
-from policy_agent.rego.builtins.glob_pattern import translate
 from policy_agent.rego.builtins.go_regexp import Pattern, compile_pattern
 from policy_agent.rego.builtins.go_text import to_bytes
 from policy_agent.rego.builtins.registry import (
     Builtin,
+    BuiltinError,
     element_type_error,
     operand_type_error,
 )
@@ -26,7 +27,10 @@ _SPECIAL: Final = re.compile(r"[*?\\\[\]{}]")
 
 @lru_cache(_CACHED_GLOBS)
 def _compiled(pattern: str, delimiters: str) -> Pattern:
-    return compile_pattern(translate(pattern, delimiters))
+    try:
+        return compile_pattern(translate(pattern, delimiters))
+    except GlobError as exc:
+        raise BuiltinError(str(exc)) from None
 
 
 def _delimiters(value: Value) -> str:

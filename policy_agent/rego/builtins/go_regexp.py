@@ -34,7 +34,6 @@ _GO_WORDS: Final = {
     "invalid perl operator": "invalid or unsupported Perl syntax",
     "invalid named capture group": "invalid named capture",
 }
-_QUOTED: Final = re.compile(r"[\\.+*?()|\[\]{}^$]")
 
 
 class Pattern:
@@ -109,8 +108,3 @@ def expand(template: bytes, text: bytes, spans: list[Span], names: dict[bytes, i
         return text[start:end] if start >= 0 else b""
 
     return _REFERENCE.sub(group, template) if b"$" in template else template
-
-
-def quote_meta(text: str) -> str:
-    """Return a text as a pattern that matches only itself."""
-    return _QUOTED.sub(r"\\\g<0>", text)

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from typing import Final
 
+from policy_agent.glob_pattern import quote_meta
 from policy_agent.rego.builtins import operands
 from policy_agent.rego.builtins.glob_intersection import intersect
-from policy_agent.rego.builtins.go_regexp import compile_pattern, expand, quote_meta
+from policy_agent.rego.builtins.go_regexp import compile_pattern, expand
 from policy_agent.rego.builtins.go_text import from_bytes, quote, to_bytes
 from policy_agent.rego.builtins.registry import Builtin, BuiltinError
 from policy_agent.rego.values import Value

@@ -24,6 +24,7 @@ from policy_agent.rego.compile.nodes import (
 )
 from policy_agent.rego.compile.outputs import (
     Arity,
+    outputs_of_body,
     outputs_of_equality,
     outputs_of_expr,
 )
@@ -72,8 +73,12 @@ class BodySafety:
                 if index in placed:
                     continue
                 outputs = outputs_of_expr(expr, self._arity, safe)
-                if missing := closed[index] - safe:
-                    if missing == outputs:
+                if closed[index]:
+                    # OPA asks for what the placed ones give beyond `safe`, where that mostly is
+                    # already, so that it refuses some bodies that could run.
+                    given = outputs_of_body((body[i] for i in order), self._arity, safe)
+                    missing = closed[index] - given
+                    if missing and missing == outputs:
                         continue
                     needs[index] |= missing
                 needs[index] -= outputs | safe

@@ -18,12 +18,12 @@ from policy_agent.server.wire import Answer
 async def _get(call: Call, services: Services) -> Answer:
     pretty = flag(call.parameters, "pretty")
     if not call.below:
-        shown = [_shown(services, name, text) for name, text in _modules(services)]
+        shown = [_shown(services, *module) for module in _modules(services)]
         return wire.result(shown, pretty=pretty)
     wanted = unquote(call.below)
-    for name, text in _modules(services):
-        if name == wanted:
-            return wire.result(_shown(services, name, text), pretty=pretty)
+    for module in _modules(services):
+        if module[0] == wanted:
+            return wire.result(_shown(services, *module), pretty=pretty)
     return _missing(wanted)
 
 
@@ -31,21 +31,21 @@ async def _refuse_write(call: Call, services: Services) -> Answer:
     if not call.below:
         return wire.method_not_allowed()
     wanted = unquote(call.below)
-    known = [name for name, _ in _modules(services)]
+    known = [name for name, *_ in _modules(services)]
     if call.method == "DELETE" and wanted not in known:
         return _missing(wanted)
     return wire.write_refused(f"policies/{wanted}", None)
 
 
-def _modules(services: Services) -> Iterator[tuple[str, str]]:
+def _modules(services: Services) -> Iterator[tuple[str, str, int | None]]:
     snapshot = services.decisions.snapshot
     for name, bundle in snapshot.bundles.items() if snapshot else ():
         for path, text in bundle.modules.items():
-            yield f"{name}/{path}", text
+            yield f"{name}/{path}", text, bundle.rego_versions.get(path)
 
 
-def _shown(services: Services, name: str, text: str) -> JsonObject:
-    return {"id": name, "raw": text, "ast": services.overview.syntax_tree(name, text)}
+def _shown(services: Services, name: str, text: str, version: int | None) -> JsonObject:
+    return {"id": name, "raw": text, "ast": services.overview.syntax_tree(name, text, version)}
 
 
 def _missing(name: str) -> Answer:

@@ -1313,4 +1313,15 @@ package p
 x if json[set()].remove({}, ["a"])
 """,
     ),
+    "unsafe_closed_over_and_looked_for": (
+        """\
+package p
+
+# x has a value here, but OPA does not see it.
+y if {
+	some x in ["a"]
+	(input.roles[x], x in {z: x | some z in ["a"]})
+}
+""",
+    ),
 }

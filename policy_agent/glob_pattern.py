@@ -7,20 +7,29 @@ the pattern.
 
 from __future__ import annotations
 
-from policy_agent.rego.builtins.go_regexp import quote_meta
-from policy_agent.rego.builtins.go_text import to_bytes
-from policy_agent.rego.builtins.registry import BuiltinError
+import re
+from typing import Final
 
-_ANYTHING = "(?s:.*)"
-_BREAKS = "?*[{"
-_BREAKS_IN_LIST = "?*[{},"
+_QUOTED: Final = re.compile(r"[\\.+*?()|\[\]{}^$]")
+_ANYTHING: Final = "(?s:.*)"
+_BREAKS: Final = "?*[{"
+_BREAKS_IN_LIST: Final = "?*[{},"
+
+
+class GlobError(ValueError):
+    """A glob is malformed; in the words of that library."""
+
+
+def quote_meta(text: str) -> str:
+    """Return a text as a regular expression that matches only itself."""
+    return _QUOTED.sub(r"\\\g<0>", text)
 
 
 def translate(pattern: str, delimiters: str) -> str:
     """Return the regular expression for a glob.
 
     Raises:
-        BuiltinError: the pattern is malformed.
+        GlobError: the pattern is malformed.
     """
     return _Translator(pattern, delimiters).run()
 
@@ -48,9 +57,9 @@ class _Translator:
             raise self._error("unclosed `{`")
         return "".join([*parts, ")$"])
 
-    def _error(self, reason: str) -> BuiltinError:
-        offset = len(to_bytes(self.pattern[: self.at]))
-        return BuiltinError(f"glob: syntax error at {offset}: {reason}")
+    def _error(self, reason: str) -> GlobError:
+        offset = len(self.pattern[: self.at].encode("utf-8", "surrogateescape"))
+        return GlobError(f"glob: syntax error at {offset}: {reason}")
 
     def _item(self) -> str:
         char = self.pattern[self.at]
