@@ -120,6 +120,7 @@ class Story:
             "services": {"policies": {"url": bundles_url}, "audit": {"url": audit_url}},
             "bundles": {"orders": {"service": "policies", **fresh}},
             "decision_logs": {"service": "audit"},
+            "server": {"port_token": {}},
             "persistence_directory": str(self.work / "tmp"),
         }
         return LambdaSettings(
@@ -129,6 +130,7 @@ class Story:
             environment={
                 "POLICY_AGENT_CONFIG": json.dumps(config),
                 "POLICY_AGENT_ADDR": f"127.0.0.1:{free_port()}",
+                "POLICY_AGENT_TOKEN_PATH": str(self.work / "tmp" / "port-token"),
             },
             function_name="orders",
         )
@@ -178,7 +180,7 @@ class Story:
         invocation = await env.invoke(read_order(SUE, "o-1"))
         await env.kill_extension(EXTENSION)
         waiting = _spooled(self.work / "tmp")
-        self.say(f"  {waiting} decision(s) were left behind in /tmp; Lambda resets the environment")
+        self.say(f"  {waiting} log entries were left behind in /tmp; Lambda resets the environment")
         await invocation.completed()
         answer, _ = await self._ask(env, read_order(CAROL, "o-1"))
         self.say(

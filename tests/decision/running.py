@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import httpx
@@ -41,15 +41,21 @@ class RunningAgent:
 
 @contextlib.contextmanager
 def running_agent(
-    plane: ControlPlane, directory: Any, rego: str, **sections: Any
+    plane: ControlPlane,
+    directory: Any,
+    rego: str,
+    *,
+    files: Mapping[str, str] | None = None,
+    **sections: Any,
 ) -> Iterator[RunningAgent]:
     """Run an agent with one bundle whose decisions go to `plane`.
 
     Args:
         rego: the bundle's only module.
+        files: what else is in the bundle.
         sections: further sections of the configuration.
     """
-    plane.bundles["app"] = make_bundle({"app.rego": rego}, revision="r1")
+    plane.bundles["app"] = make_bundle({"app.rego": rego, **(files or {})}, revision="r1")
     document = {
         "services": {"plane": {"url": plane.url}},
         "bundles": {"app": {}},
