@@ -14,7 +14,7 @@ from typing import Any
 import uvloop
 
 from policy_agent.agent import Agent
-from policy_agent.config import Config, default_config, parse_config
+from policy_agent.config import Config, Delays, default_config, parse_config
 from policy_agent.config.source import read_document
 from policy_agent.errors import ConfigError, ExtensionsApiError, PolicyAgentError
 from policy_agent.lifecycle.api import Event, ExtensionsApi
@@ -23,6 +23,7 @@ from policy_agent.lifecycle.flush_control import FlushDecision
 from policy_agent.lifecycle.loop import ExtensionLoop
 from policy_agent.lifecycle.telemetry import FinishedRequests, TelemetryListener
 from policy_agent.logs import LEVELS, configure_logging
+from policy_agent.periodic import working_by_clock
 from policy_agent.server.serve import serving
 
 log = logging.getLogger(__name__)
@@ -31,6 +32,8 @@ LOG_LEVEL_VARIABLE = "POLICY_AGENT_LOG_LEVEL"
 # Of the 10 s that Lambda gives to Init; the function's own share must not suffer.
 INIT_TIMEOUT_SECONDS = 5
 REFRESH_TIMEOUT_SECONDS = 10
+# Where nothing tells when a function has answered.
+CONTINUOUS_SHIPPING = Delays(5, 10)
 # After a reset the predecessor's port may stay bound for a moment.
 BIND_ATTEMPTS = 50
 BIND_PAUSE_SECONDS = 0.1
@@ -55,16 +58,28 @@ async def _run(registration: Registration, listener: _socket.socket | None) -> i
             if config.on_init_failure == "fail":
                 await api.report("init", PolicyAgentError(agent.init_failure))
                 return 1
-        telemetry = FinishedRequests()
-        receiver = TelemetryListener(telemetry)
-        try:
-            finished = telemetry if await _subscribe(api, receiver) else None
-            async with serving(agent.app, [await _socket_of(listener)]):
-                return await _handle_events(ExtensionLoop(api, _Work(agent), finished), api)
-        finally:
-            receiver.close()
+        async with serving(agent.app, [await _socket_of(listener)]):
+            if "INVOKE" in registration.events:
+                return await _work_by_events(agent, api)
+            return await _work_by_clock(agent, api)
     finally:
         agent.close()
+
+
+async def _work_by_events(agent: Agent, api: ExtensionsApi) -> int:
+    telemetry = FinishedRequests()
+    receiver = TelemetryListener(telemetry)
+    try:
+        finished = telemetry if await _subscribe(api, receiver) else None
+        return await _handle_events(ExtensionLoop(api, _Work(agent), finished), api)
+    finally:
+        receiver.close()
+
+
+async def _work_by_clock(agent: Agent, api: ExtensionsApi) -> int:
+    """Managed Instances: invocations overlap and are not told, and nothing is ever frozen."""
+    async with working_by_clock(agent, CONTINUOUS_SHIPPING):
+        return await _handle_events(ExtensionLoop(api, _Work(agent), None), api)
 
 
 def read_config() -> tuple[Config, str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
 import signal
 import socket
 
@@ -12,14 +11,13 @@ import uvloop
 
 from policy_agent.agent import Agent
 from policy_agent.config import Config, Delays
+from policy_agent.periodic import working_by_clock
 from policy_agent.server.serve import serving
 
 log = logging.getLogger(__name__)
 
 START_TIMEOUT_SECONDS = 30
-REFRESH_TIMEOUT_SECONDS = 60
-FLUSH_BUDGET_SECONDS = 30
-REPORT_DELAYS = Delays(10, 20)  # between looks at the status where no decisions are shipped
+STATUS_DELAYS = Delays(10, 20)  # between looks at the status where no decisions are shipped
 SHUTDOWN_GRACE_SECONDS = 10  # OPA's --shutdown-grace-period
 
 
@@ -42,38 +40,10 @@ async def _run(config: Config, problem: str, listener: socket.socket) -> int:
             await agent.start(START_TIMEOUT_SECONDS)
             if agent.init_failure:
                 log.error("%s", agent.init_failure)
-            await _until_stopped(agent, stop)
+            logs = config.decision_logs
+            async with working_by_clock(agent, logs.reporting if logs else STATUS_DELAYS):
+                await stop.wait()
         await agent.flush(SHUTDOWN_GRACE_SECONDS, force=True)
     finally:
         agent.close()
     return 0
-
-
-async def _until_stopped(agent: Agent, stop: asyncio.Event) -> None:
-    async with asyncio.TaskGroup() as tasks:
-        work = [_refresh_bundles(agent), _ship(agent)]
-        work += [_poll(agent, name) for name in agent.bundles.long_polled]
-        loops = [tasks.create_task(loop) for loop in work]
-        await stop.wait()
-        for task in loops:
-            task.cancel()
-
-
-async def _refresh_bundles(agent: Agent) -> None:
-    while (delay_seconds := agent.bundles.seconds_until_due()) is not None:
-        await asyncio.sleep(delay_seconds)
-        await agent.refresh(REFRESH_TIMEOUT_SECONDS)
-
-
-async def _poll(agent: Agent, name: str) -> None:
-    while True:
-        await agent.poll(name)
-
-
-async def _ship(agent: Agent) -> None:
-    logs = agent.config.decision_logs
-    delays = logs.reporting if logs is not None else REPORT_DELAYS
-    while True:
-        # The first round ships what a predecessor left behind.
-        await agent.flush(FLUSH_BUDGET_SECONDS)
-        await asyncio.sleep(random.uniform(delays.min_seconds, delays.max_seconds))  # noqa: S311

@@ -10,6 +10,7 @@ import json
 import shutil
 import tarfile
 import threading
+import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from os import environ
@@ -19,6 +20,7 @@ import pytest
 
 from policy_agent.model import UNDEFINED
 
+WAIT_SECONDS = 20
 OPA = environ.get("OPA_BIN") or shutil.which("opa")
 needs_opa = [
     pytest.mark.opa,
@@ -182,3 +184,11 @@ def control_plane() -> Iterator[ControlPlane]:
 def is_closing(event: dict[str, Any]) -> bool:
     """Tell whether a log event is no decision, but the end of an agent's stream."""
     return bool(event.get("custom", {}).get("audit", {}).get("closing"))
+
+
+def wait_until(condition: Callable[[], object]) -> None:
+    """Wait until a condition holds, within a bound that no healthy test reaches."""
+    deadline = time.monotonic() + WAIT_SECONDS
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)

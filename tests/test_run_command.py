@@ -6,12 +6,11 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 
 import httpx
 import pytest
 
-from tests.support import control_plane, make_bundle
+from tests.support import control_plane, make_bundle, wait_until
 
 AGENT = [sys.executable, "-c", "from policy_agent.cli import main; raise SystemExit(main())", "run"]
 ALLOW = {"app.rego": "package app\n\nallow if input.user\n"}
@@ -41,13 +40,6 @@ def answers(client):
     with contextlib.suppress(httpx.TransportError):
         return client.get("/health").status_code in (200, 500)
     return False
-
-
-def wait_until(condition):
-    deadline = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def test_a_bundle_directory_is_served_and_sigterm_ends_it(unused_port, tmp_path):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from policy_agent.config.document import DEFAULT_PERSISTENCE_DIRECTORY
 from tests.support import make_bundle
 
 pytestmark = pytest.mark.e2e
@@ -275,7 +276,8 @@ def test_state_stays_in_the_persistence_directory(local_lambda, plane, tmp_path)
             await ask(env)
             await env.shutdown()
 
-    before = {path.name for path in Path("/tmp").glob("policy-agent*")}
+    default = Path(DEFAULT_PERSISTENCE_DIRECTORY)
+    before = {path: path.stat().st_mtime_ns for path in default.rglob("*")}
     asyncio.run(scenario())
-    assert {path.name for path in Path("/tmp").glob("policy-agent*")} == before
+    assert {path: path.stat().st_mtime_ns for path in default.rglob("*")} == before
     assert (tmp_path / "state" / "bundles").is_dir()

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from policy_agent.emulator.sandbox import LocalLambda
 from policy_agent.emulator.settings import LambdaSettings
 
 TEST_SECONDS = 15
@@ -93,6 +94,37 @@ def listen(on_batch, port=0):
     return server.server_port
 """
 
+# Each wrong call that an extension can make, noted with the answer it got.
+WRONG_CALLS = """
+ANY = "7b7dd0f1-3fdc-4a3e-8aa7-5c1c4e0b2f6d"
+R, N = "/2020-01-01/extension/register", "/2020-01-01/extension/event/next"
+I, X = "/2020-01-01/extension/init/error", "/2020-01-01/extension/exit/error"
+
+def wrong(case, method, path, body=None, **headers):
+    answer, body = call(method, path, body, **headers)
+    note(case=case, status=answer.status, body=body)
+
+wrong("no-name", "POST", R, {})
+wrong("bad-json", "POST", R, "{", Name=NAME)
+wrong("unknown-event", "POST", R, {"events": ["OTHER"]}, Name=NAME)
+wrong("not-a-file", "POST", R, {"events": ["SHUTDOWN"]}, Name="other")
+wrong("wrong-verb", "GET", R)
+wrong("unknown-path", "GET", "/2020-01-01/nothing")
+answer, body = register("INVOKE", "SHUTDOWN")
+note(case="registered", status=answer.status, body=body)
+wrong("twice", "POST", R, {}, Name=NAME)
+wrong("no-id", "GET", N)
+wrong("bad-id", "GET", N, Identifier="x")
+wrong("strange-id", "GET", N, Identifier=ANY)
+wrong("no-error-type", "POST", I, {}, Identifier=own_id())
+next_event()
+wrong("init-error-after-next", "POST", I, {}, Identifier=own_id(), Function_Error_Type="A.B")
+wrong("subscribe-late", "PUT", "/2022-07-01/telemetry", {}, Identifier=own_id())
+wrong("register-late", "POST", R, {"events": ["INVOKE"]}, Name="late")
+note(case="done")
+loop()
+"""
+
 PRELUDE = f"""\
 #!{sys.executable}
 import sys
@@ -159,3 +191,16 @@ def eventually() -> Callable[[Callable[[], object]], Coroutine[Any, Any, None]]:
                 await asyncio.sleep(0.005)
 
     return wait
+
+
+@pytest.fixture
+def answers(bench: Workbench, run: Callable[[Coroutine[Any, Any, Any]], Any]) -> dict[str, Any]:
+    """What our emulator answers to the wrong calls, by case."""
+    bench.extension("agent", WRONG_CALLS)
+
+    async def scenario() -> Any:
+        async with LocalLambda(bench.settings()) as env:
+            return await (await env.invoke({})).completed()
+
+    assert run(scenario()).status == "success"
+    return {note["case"]: note for note in bench.notes("agent") if "case" in note}

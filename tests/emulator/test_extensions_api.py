@@ -2,39 +2,7 @@
 
 import asyncio
 
-import pytest
-
 from policy_agent.emulator.sandbox import LocalLambda
-
-WRONG_CALLS = """
-ANY = "7b7dd0f1-3fdc-4a3e-8aa7-5c1c4e0b2f6d"
-R, N = "/2020-01-01/extension/register", "/2020-01-01/extension/event/next"
-I, X = "/2020-01-01/extension/init/error", "/2020-01-01/extension/exit/error"
-
-def wrong(case, method, path, body=None, **headers):
-    answer, body = call(method, path, body, **headers)
-    note(case=case, status=answer.status, body=body)
-
-wrong("no-name", "POST", R, {})
-wrong("bad-json", "POST", R, "{", Name=NAME)
-wrong("unknown-event", "POST", R, {"events": ["OTHER"]}, Name=NAME)
-wrong("not-a-file", "POST", R, {"events": ["SHUTDOWN"]}, Name="other")
-wrong("wrong-verb", "GET", R)
-wrong("unknown-path", "GET", "/2020-01-01/nothing")
-answer, body = register("INVOKE", "SHUTDOWN")
-note(case="registered", status=answer.status, body=body)
-wrong("twice", "POST", R, {}, Name=NAME)
-wrong("no-id", "GET", N)
-wrong("bad-id", "GET", N, Identifier="x")
-wrong("strange-id", "GET", N, Identifier=ANY)
-wrong("no-error-type", "POST", I, {}, Identifier=own_id())
-next_event()
-wrong("init-error-after-next", "POST", I, {}, Identifier=own_id(), Function_Error_Type="A.B")
-wrong("subscribe-late", "PUT", "/2022-07-01/telemetry", {}, Identifier=own_id())
-wrong("register-late", "POST", R, {"events": ["INVOKE"]}, Name="late")
-note(case="done")
-loop()
-"""
 
 EXPECTED = {
     "no-name": (403, "Extension.InvalidExtensionName"),
@@ -50,18 +18,6 @@ EXPECTED = {
     "subscribe-late": (403, "Telemetry.SubscriptionClosed"),
     "register-late": (403, "Extension.RegistrationClosed"),
 }
-
-
-@pytest.fixture
-def answers(bench, run):
-    bench.extension("agent", WRONG_CALLS)
-
-    async def scenario():
-        async with LocalLambda(bench.settings()) as env:
-            return await (await env.invoke({})).completed()
-
-    assert run(scenario()).status == "success"
-    return {note["case"]: note for note in bench.notes("agent") if "case" in note}
 
 
 def test_wrong_calls_get_lambdas_status_and_error_type(answers):
