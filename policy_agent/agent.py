@@ -22,8 +22,10 @@ from policy_agent.model import Decision, Evaluator, Snapshot
 from policy_agent.overview import AgentOverview
 from policy_agent.rego import Policy
 from policy_agent.rego.options import CompileOptions
+from policy_agent.server.access import Access
 from policy_agent.server.app import App
 from policy_agent.server.port_token import PortToken
+from policy_agent.server.routes import DIAGNOSTIC_ROUTES
 from policy_agent.server.services import Services
 from policy_agent.status import State
 from policy_agent.status_report import StatusReporter
@@ -34,11 +36,20 @@ log = logging.getLogger(__name__)
 class Agent:
     """All parts of one agent."""
 
-    def __init__(self, config: Config, *, problem: str = "") -> None:
+    def __init__(
+        self,
+        config: Config,
+        *,
+        problem: str = "",
+        authentication: str = "off",
+        authorization: str = "off",
+    ) -> None:
         """Build the parts; nothing is fetched yet.
 
         Args:
             problem: why `config` is not what the user asked for, "" when it is.
+            authentication: how callers of the server are told apart: `off`, `token` or `tls`.
+            authorization: `basic` to ask the policy about every request, or `off`.
 
         Raises:
             DecisionLogError: the spool's directory cannot be used.
@@ -68,16 +79,28 @@ class Agent:
             self.decision_log.record_fulfilment if self.decision_log is not None else None,
         )
         self.overview = AgentOverview(config, self.bundles, self.decision_log, problem)
-        self.app = App(
-            Services(
-                decisions=self.decisions,
-                overview=self.overview,
-                freshness=self.bundles,
-                limits=config.server,
-                default_decision=config.default_decision,
-                show_decision_ids=self.decision_log is not None,
-                port_token=PortToken.open(token) if (token := config.server.port_token) else None,
-            )
+        access = None
+        if authorization == "basic":
+            path = config.default_authorization_decision
+            access = Access(self.decisions, path, authentication)
+        services = Services(
+            decisions=self.decisions,
+            overview=self.overview,
+            freshness=self.bundles,
+            limits=config.server,
+            default_decision=config.default_decision,
+            show_decision_ids=self.decision_log is not None,
+            access=access,
+            port_token=PortToken.open(token) if (token := config.server.port_token) else None,
+        )
+        self.app = App(services)
+        self.diagnostics = App(services, DIAGNOSTIC_ROUTES)
+
+    @property
+    def not_ready(self) -> str:
+        """Why `/health?bundles&plugins` would fail, "" when it would not."""
+        return self.overview.health_failure(
+            bundles=True, plugins=True, excluded=[], max_age_seconds=None
         )
 
     async def start(self, timeout_seconds: float) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
 from typing import Any
 
+from policy_agent.model import UNDEFINED
 from policy_agent.server.request import Parameters, too_large
 
 Scope = MutableMapping[str, Any]
@@ -16,12 +17,13 @@ Send = Callable[[Message], Awaitable[None]]
 
 @dataclass(slots=True)
 class Call:
-    """One request, read completely; never changed.
+    """One request, read completely.
 
     Attributes:
         path: as sent, escapes kept.
         below: what of the path follows its route's, without the slash between.
         body: inflated where it was sent as gzip.
+        parsed: the body as authorization has seen it, UNDEFINED where it has not.
         client: `ip:port`, None where there is none.
         started_ns: `time.perf_counter_ns()` when the request arrived.
         refusal: why no policy may decide now, "" when one may.
@@ -35,7 +37,8 @@ class Call:
     body: bytes
     client: str | None
     started_ns: int
-    refusal: str
+    refusal: str = ""
+    parsed: Any = UNDEFINED
 
     def header(self, name: bytes) -> str:
         """Return a header's value, "" without one.

@@ -192,6 +192,14 @@ def input_of_parameter(parameters: Parameters) -> Any:
         raise RequestError(msg) from exc
 
 
+def input_of_v1_value(request: Any) -> Any:
+    """Return the input of a v1 data request whose body authorization has parsed.
+
+    Read as OPA reads it then: only the exact key, and its `null` is a value.
+    """
+    return request.get("input", UNDEFINED) if isinstance(request, dict) else UNDEFINED
+
+
 def query_of_body(body: bytes) -> tuple[str, Any]:
     """Return the text and the input of a `POST /v1/query`.
 
@@ -204,19 +212,24 @@ def query_of_body(body: bytes) -> tuple[str, Any]:
         request = decode_json_prefix(body)
     except DocumentError as exc:
         raise RequestError(f"{_DECODING}: {exc}") from exc
-    if request is None:
-        request = {}
+    fields = request if isinstance(request, dict) else {}
+    # As Go reads an object: the case of keys does not matter, null is nothing.
+    plain = {key.lower(): item for key, item in fields.items() if item is not None}
+    return query_of_value({} if request is None else plain if fields else request)
+
+
+def query_of_value(request: Any) -> tuple[str, Any]:
+    """Return the text and the input of a query whose body is parsed.
+
+    Raises:
+        RequestError: it is no object, or the query is no string.
+    """
     if not isinstance(request, dict):
         raise RequestError(f"{_DECODING}: {_kind(request)} is not an object")
-    text, value = "", UNDEFINED
-    for key, item in request.items():
-        if key.lower() == "query" and item is not None:
-            text = item
-        elif key.lower() == "input":
-            value = UNDEFINED if item is None else item
-    if not isinstance(text, str):
+    text, value = request.get("query"), request.get("input")
+    if not isinstance(text, str | None):
         raise RequestError(f"{_DECODING}: query: {_kind(text)} is not a string")
-    return text, value
+    return text or "", UNDEFINED if value is None else value
 
 
 def _body(body: bytes, content_type: str) -> Any:

@@ -6,13 +6,25 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import AsyncIterator, Callable, Generator
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import uvicorn
+
+if TYPE_CHECKING:
+    import ssl
 
 # A function keeps its connection across a freeze; closing it first would reset its next call.
 KEEP_ALIVE_SECONDS = 3600
 DRAIN_SECONDS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Secure:
+    """TLS, and the protocol that knows its clients."""
+
+    context: ssl.SSLContext
+    protocol: type[asyncio.Protocol]
 
 
 class _Server(uvicorn.Server):
@@ -32,11 +44,18 @@ class _Server(uvicorn.Server):
 
 
 @contextlib.asynccontextmanager
-async def serving(app: Callable[..., Any], sockets: list[socket.socket]) -> AsyncIterator[None]:
-    """Serve `app` on `sockets` while the context is open, then let requests under way finish."""
+async def serving(
+    app: Callable[..., Any], sockets: list[socket.socket], secure: Secure | None = None
+) -> AsyncIterator[None]:
+    """Serve `app` on `sockets` while the context is open, then let requests under way finish.
+
+    Args:
+        secure: how to serve over TLS; None for plain HTTP.
+    """
     config = uvicorn.Config(
         app,
-        http="httptools",
+        http=secure.protocol if secure else "httptools",
+        ssl_context_factory=(lambda *_: secure.context) if secure else None,
         ws="none",
         lifespan="off",
         log_config=None,

@@ -9,6 +9,7 @@ from typing import Protocol
 from policy_agent.config import Server
 from policy_agent.decision.decisions import Decisions
 from policy_agent.model import JsonObject
+from policy_agent.server.access import Access
 from policy_agent.server.meter import Meter
 from policy_agent.server.port_token import PortToken
 from policy_agent.status import BundleStatus, DecisionLogStatus, State
@@ -75,6 +76,7 @@ class Services:
     Attributes:
         default_decision: what `POST /` asks, a path below `data`.
         show_decision_ids: whether answers name their decision, as OPA's do when it logs.
+        access: who may ask, None when everybody may.
         meter: counts what was answered.
         port_token: what requests must bring; None for nothing.
     """
@@ -85,5 +87,6 @@ class Services:
     limits: Server
     default_decision: str
     show_decision_ids: bool
+    access: Access | None = None
     meter: Meter = field(default_factory=Meter)
     port_token: PortToken | None = None

@@ -69,12 +69,12 @@ OWN_LABELS = re.compile(rb'"(id|version)": ?"[0-9a-f.-]+"')
 
 
 @contextlib.contextmanager
-def server(command, port, log):
+def server(command, port, log, tls):
     with log.open("wb") as output:
         process = subprocess.Popen(command, stdout=output, stderr=output)
     try:
         deadline = time.monotonic() + 20
-        while ask(port, "GET", "/health?bundles")[0] != 200:
+        while ask(port, "GET", "/health?bundles", tls=tls)[0] != 200:
             assert time.monotonic() < deadline, log.read_text()
             time.sleep(0.01)
         yield port
@@ -83,8 +83,11 @@ def server(command, port, log):
         process.wait(20)
 
 
-def ask(port, method, target, body=None, headers=None):
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+def ask(port, method, target, body=None, headers=None, tls=None):
+    if tls is None:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    else:
+        connection = http.client.HTTPSConnection("127.0.0.1", port, timeout=10, context=tls)
     with contextlib.closing(connection):
         try:
             connection.request(method, target, body, headers or {})
@@ -94,60 +97,66 @@ def ask(port, method, target, body=None, headers=None):
         return answer.status, answer.headers, answer.read()
 
 
-@pytest.fixture(scope="module")
-def ports(tmp_path_factory):
-    work = tmp_path_factory.mktemp("opa")
+@contextlib.contextmanager
+def side_by_side(work, files, config, *flags, tls=None):
+    """Run both with a bundle of `files`; yields the ports of OPA and of the agent."""
     bundle = work / "b.tar.gz"
+    bundle.write_bytes(make_bundle(files, revision="r1"))
+    whole = {
+        "bundles": {"main": {"resource": f"file://{bundle}"}},
+        "persistence_directory": str(work / "state"),
+        **config,
+    }
+    file = work / "config.json"
+    file.write_text(json.dumps(whole))
+    with socket.create_server(("127.0.0.1", 0)) as a, socket.create_server(("127.0.0.1", 0)) as b:
+        ports = a.getsockname()[1], b.getsockname()[1]
+    with contextlib.ExitStack() as stack:
+        for name, program, port in (("opa", [OPA], ports[0]), ("agent", AGENT, ports[1])):
+            command = [*program, "run", "--server", "--addr", f"127.0.0.1:{port}"]
+            command += ["-c", str(file), *flags]
+            stack.enter_context(server(command, port, work / f"{name}.log", tls))
+        yield ports
+
+
+@pytest.fixture(scope="session")
+def ports(tmp_path_factory):
     files = {
         "app.rego": POLICY,
         "system/health.rego": HEALTH,
         "other/other.rego": OTHER,
         "data.json": json.dumps(DATA),
     }
-    bundle.write_bytes(make_bundle(files, revision="r1"))
-    config = work / "config.json"
-    config.write_text(
-        json.dumps(
-            {
-                "decision_logs": {"console": True},
-                "status": {"console": True, "prometheus": True},
-                "labels": {"region": "eu"},
-                "services": {
-                    "central": {
-                        "url": "http://127.0.0.1:1",
-                        "credentials": {"bearer": {"token": "secret"}},
-                    }
-                },
-                "keys": {"k": {"key": "secret", "algorithm": "HS256"}},
-                "default_decision": "app/allow",
-                "bundles": {"main": {"resource": f"file://{bundle}"}},
-                "server": {
-                    "encoding": {"gzip": {"min_length": 200}},
-                    "decoding": {"max_length": 5000, "gzip": {"max_length": 6000}},
-                },
-                "persistence_directory": str(work / "state"),
+    config = {
+        "decision_logs": {"console": True},
+        "status": {"console": True, "prometheus": True},
+        "labels": {"region": "eu"},
+        "services": {
+            "central": {
+                "url": "http://127.0.0.1:1",
+                "credentials": {"bearer": {"token": "secret"}},
             }
-        )
-    )
-    with socket.create_server(("127.0.0.1", 0)) as a, socket.create_server(("127.0.0.1", 0)) as b:
-        opa_port, agent_port = a.getsockname()[1], b.getsockname()[1]
-    opa = [OPA, "run", "--server", "--addr", f"127.0.0.1:{opa_port}", "-c", str(config)]
-    agent = [*AGENT, "run", "--addr", f"127.0.0.1:{agent_port}", "-c", str(config)]
-    with (
-        server(opa, opa_port, work / "opa.log"),
-        server(agent, agent_port, work / "agent.log"),
-    ):
-        yield opa_port, agent_port
+        },
+        "keys": {"k": {"key": "secret", "algorithm": "HS256"}},
+        "default_decision": "app/allow",
+        "server": {
+            "encoding": {"gzip": {"min_length": 200}},
+            "decoding": {"max_length": 5000, "gzip": {"max_length": 6000}},
+        },
+    }
+    with side_by_side(tmp_path_factory.mktemp("opa"), files, config) as both:
+        yield both
 
 
-def same(ports, method, target, body=None, headers=None):
+def same(ports, method, target, body=None, headers=None, tls=None):
     answers = []
     for port in ports:
-        status, got, content = ask(port, method, target, body, headers)
+        status, got, content = ask(port, method, target, body, headers, tls)
         if got.get("content-encoding") == "gzip":
             content = gzip.decompress(content)
         for words in (ID, DECODER_WORDS, OWN_LABELS):
             content = words.sub(b"", content)
         names = ("content-type", "content-encoding", "vary", "location", "allow")
         answers.append((status, {name: got.get(name) for name in names}, content))
-    assert answers[1] == answers[0]
+    assert answers[1] == answers[0], answers
+    return answers[1]

@@ -30,3 +30,4 @@ ROUTES: Final[tuple[Route, ...]] = (
     *query.ROUTES,
     *compilation.ROUTES,
 )
+DIAGNOSTIC_ROUTES: Final[tuple[Route, ...]] = (*health.ROUTES, *metrics.ROUTES)

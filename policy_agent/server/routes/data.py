@@ -24,7 +24,10 @@ async def _v1_get(call: Call, services: Services) -> Answer:
 
 async def _v1_post(call: Call, services: Services) -> Answer:
     parse_started_ns = time.perf_counter_ns()
-    value, metadata = reading.input_of_v1_body(call.body, call.header(b"content-type"))
+    if call.parsed is UNDEFINED:
+        value, metadata = reading.input_of_v1_body(call.body, call.header(b"content-type"))
+    else:
+        value, metadata = reading.input_of_v1_value(call.parsed), {}
     return _v1(
         call, services, _question(call, services, call.below, value, parse_started_ns, metadata)
     )
@@ -52,7 +55,9 @@ async def _default_decision(call: Call, services: Services) -> Answer:
 
 def _v0(call: Call, services: Services, path: str) -> Answer:
     parse_started_ns = time.perf_counter_ns()
-    value = reading.input_of_v0_body(call.body, call.header(b"content-type"))
+    value = call.parsed
+    if value is UNDEFINED:
+        value = reading.input_of_v0_body(call.body, call.header(b"content-type"))
     question = _question(call, services, path, value, parse_started_ns)
     decision = services.decisions.decide(question)
     reference = reading.reference(question.segments)

@@ -29,7 +29,10 @@ async def _get(call: Call, services: Services) -> Answer:
 async def _post(call: Call, services: Services) -> Answer:
     if call.below:
         return wire.method_not_allowed()
-    text, value = reading.query_of_body(call.body)
+    if call.parsed is UNDEFINED:
+        text, value = reading.query_of_body(call.body)
+    else:
+        text, value = reading.query_of_value(call.parsed)
     return await _answer(call, services, text, value)
 
 
