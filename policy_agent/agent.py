@@ -18,7 +18,7 @@ from policy_agent.decision.decisions import Decisions
 from policy_agent.decision_log.ids import new_decision_id
 from policy_agent.decision_log.log import DecisionLog
 from policy_agent.errors import TransportError
-from policy_agent.model import Decision, Evaluator, Snapshot
+from policy_agent.model import Decision, Evaluator, JsonObject, Snapshot
 from policy_agent.overview import AgentOverview
 from policy_agent.rego import Policy
 from policy_agent.rego.options import CompileOptions
@@ -34,7 +34,11 @@ log = logging.getLogger(__name__)
 
 
 class Agent:
-    """All parts of one agent."""
+    """All parts of one agent.
+
+    Attributes:
+        invocation: of which decisions are part now, for their log entries; {} outside of any.
+    """
 
     def __init__(
         self,
@@ -58,6 +62,7 @@ class Agent:
             log.warning("%s", warning)
         self.config = config
         self._problem = problem
+        self.invocation: JsonObject = {}
         directory = Path(config.persistence_directory)
         options = CompileOptions(rego_version=config.rego_version)
         self.bundles = BundleManager(
@@ -69,7 +74,9 @@ class Agent:
         )
         self.decision_log: DecisionLog | None = None
         if config.decision_logs is not None:
-            self.decision_log = DecisionLog(config.decision_logs, config.labels, directory)
+            self.decision_log = DecisionLog(
+                config.decision_logs, config.labels, directory, circumstances=self._circumstances
+            )
         self._reporter = StatusReporter(config.status) if config.status is not None else None
         self._callers = open_callers(config.identity) if config.identity is not None else None
         self.decisions = Decisions(
@@ -164,6 +171,10 @@ class Agent:
     def init_failure(self) -> str:
         """Why no policy is active after `start`, "" when one is."""
         return "" if self.decisions.snapshot is not None else self.decisions.unavailable
+
+    def _circumstances(self) -> JsonObject:
+        facts = {"bundles": self.bundles.provenance()}
+        return {**facts, "lambda": self.invocation} if self.invocation else facts
 
     def _activate(self, snapshot: Snapshot) -> None:
         self.decisions.snapshot = snapshot

@@ -23,8 +23,10 @@ from policy_agent.lifecycle.flush_control import FlushDecision
 from policy_agent.lifecycle.loop import ExtensionLoop
 from policy_agent.lifecycle.telemetry import FinishedRequests, TelemetryListener
 from policy_agent.logs import LEVELS, configure_logging
+from policy_agent.model import JsonObject
 from policy_agent.periodic import working_by_clock
 from policy_agent.server.serve import serving
+from policy_agent.trace_context import read_trace
 
 log = logging.getLogger(__name__)
 
@@ -152,6 +154,10 @@ class _Work:
 
     def invoked(self, event: Event) -> None:
         log.debug("Invocation %s", event.request_id)
+        self._agent.invocation = _facts_of(event)
+
+    def finished(self) -> None:
+        self._agent.invocation = {}
 
     def due_refresh(self) -> Coroutine[Any, Any, None] | None:
         if not self._agent.bundles.due():
@@ -160,3 +166,13 @@ class _Work:
 
     async def flush(self, decision: FlushDecision) -> None:
         await self._agent.flush(decision.budget_seconds, force=decision.force)
+
+
+def _facts_of(event: Event) -> JsonObject:
+    facts: JsonObject = {
+        "request_id": event.request_id,
+        "function_arn": event.invoked_function_arn,
+        "function_version": os.environ.get("AWS_LAMBDA_FUNCTION_VERSION", ""),
+        **read_trace("", (event.tracing or {}).get("value", "")),
+    }
+    return {name: value for name, value in facts.items() if value}

@@ -137,6 +137,8 @@ class Decision:
         requested_by: `ip:port` of the caller.
         custom: what goes under the event's `custom` key, such as request metadata.
         refused: no policy was asked, and `error` says why; the result is undefined.
+        trace: of the request, as `policy_agent.trace_context` reads it.
+        cache_hit: the answer to an equal question was given again.
     """
 
     decision_id: str
@@ -151,6 +153,8 @@ class Decision:
     requested_by: str | None = None
     custom: Mapping[str, Any] = field(default_factory=dict)
     refused: bool = False
+    trace: Mapping[str, str] = field(default_factory=dict)
+    cache_hit: bool = False
 
 
 @dataclass(frozen=True, slots=True)

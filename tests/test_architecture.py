@@ -8,7 +8,16 @@ from pathlib import Path
 PACKAGE = Path(__file__).parent.parent / "policy_agent"
 FLOOR = {
     *("__init__", "audit_chain", "codec", "errors", "garbage", "glob_pattern", "http_client"),
-    *("logs", "model", "number", "service", "status", "status_report", "yaml_loader"),
+    *(
+        "logs",
+        "model",
+        "number",
+        "service",
+        "status",
+        "status_report",
+        "trace_context",
+        "yaml_loader",
+    ),
 }
 FLOOR_FOLDERS = {"config"}
 # Folder -> the folders it may import besides itself and the floor.

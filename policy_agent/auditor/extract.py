@@ -21,6 +21,7 @@ from policy_agent.model import JsonObject
 # The first of these that holds a non-empty text or an integer is the answer.
 FUNCTION_LABELS: Final = (("function",), ("function_name",), ("app",))
 SUBJECT_PATHS: Final = (
+    ("identity", "claims", "sub"),
     ("identity", "sub"),
     ("user",),
     ("user", "id"),

@@ -24,7 +24,7 @@ from policy_agent.bundle.schedule import Clock, Moment, Schedule
 from policy_agent.bundle.switch import CompilePolicy, Failure, Outcome, compile_changed
 from policy_agent.config import FILE_SCHEME, BundleSource, Freshness, Key
 from policy_agent.errors import BundleError
-from policy_agent.model import Bundle, Snapshot
+from policy_agent.model import Bundle, JsonObject, Snapshot
 from policy_agent.service import ServiceClient
 from policy_agent.status import BundleStatus, SourceStatus, rfc3339
 
@@ -192,6 +192,20 @@ class BundleManager:
         """
         ages = {name: self._age_seconds(slot) for name, slot in self._slots.items() if slot.remote}
         return [name for name, age in ages.items() if age is None or age > seconds]
+
+    def provenance(self) -> JsonObject:
+        """Return, of each active bundle, how old it is and where it came from.
+
+        Those read from a file have no age, nor have those that no source has confirmed yet.
+        """
+        told: JsonObject = {}
+        for name, slot in self._slots.items():
+            if slot.active is not None:
+                source, age_seconds = slot.status.source, self._age_seconds(slot)
+                told[name] = {"source": source.kind} if source else {}
+                if age_seconds is not None:
+                    told[name]["age_seconds"] = round(age_seconds, 3)
+        return told
 
     def _stale(self) -> Iterator[tuple[_Slot, Freshness]]:
         for slot in self._slots.values():

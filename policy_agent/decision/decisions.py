@@ -40,6 +40,7 @@ class Asked:
         started_ns: `time.perf_counter_ns()` when the request arrived.
         refusal: why no policy may decide it now, such as its age; "" when one may.
         credential: the header that may hold the caller's token; "" without one.
+        trace: of the request, as `policy_agent.trace_context` reads it.
     """
 
     input: Any
@@ -47,6 +48,7 @@ class Asked:
     requested_by: str | None = None
     refusal: str = ""
     credential: str = ""
+    trace: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,6 +135,7 @@ class Decisions:
             requested_by=question.requested_by,
             custom=question.custom,
             refused=refused,
+            trace=question.trace,
         )
         self._record(decision, snapshot.policy if snapshot else None)
         return decision
@@ -198,6 +201,7 @@ class Decisions:
             },
             requested_by=query.requested_by,
             refused=refused,
+            trace=query.trace,
         )
         self._record(decision, snapshot.policy if snapshot else None)
         return decision

@@ -8,18 +8,25 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from typing import Any
 
 from policy_agent.codec import encode_json
 from policy_agent.errors import DecisionLogError
 from policy_agent.model import UNDEFINED, Decision, Fulfilment, JsonObject
 
 _NS_PER_SECOND = 1_000_000_000
+_NONE: Mapping[str, Any] = {}
 
 
-def build_event(decision: Decision, labels: Mapping[str, str]) -> JsonObject:
+def build_event(
+    decision: Decision, labels: Mapping[str, str], circumstances: Mapping[str, Any] = _NONE
+) -> JsonObject:
     """Return the event of one decision, before masking.
 
     The event shares `input`, `result` and the like with the decision: replace, never change them.
+
+    Args:
+        circumstances: what is known beyond the decision, for `custom`.
     """
     event: JsonObject = {
         "labels": labels,
@@ -45,9 +52,37 @@ def build_event(decision: Decision, labels: Mapping[str, str]) -> JsonObject:
         event["requested_by"] = decision.requested_by
     if decision.metrics:
         event["metrics"] = dict(decision.metrics)
-    if decision.custom:
-        event["custom"] = dict(decision.custom)
+    if custom := _custom(decision, circumstances):
+        event["custom"] = custom
     return event
+
+
+def _custom(decision: Decision, circumstances: Mapping[str, Any]) -> JsonObject:
+    custom: JsonObject = {**circumstances, **decision.custom}
+    if decision.trace:
+        custom["trace"] = decision.trace
+    if decision.cache_hit:
+        custom["cache_hit"] = True
+    return custom
+
+
+def with_summary(event: JsonObject) -> JsonObject:
+    """Return a masked event with `subject` and `obligations` (their types) under `custom`.
+
+    Both are read from what masking has left, so that nothing hidden comes back here.
+    """
+    summary: JsonObject = {}
+    asked, answer = event.get("input"), event.get("result")
+    if isinstance(asked, dict) and isinstance(identity := asked.get("identity"), dict):
+        claims = identity.get("claims")
+        subject = claims.get("sub") if isinstance(claims, dict) else None
+        if isinstance(subject, str):
+            summary["subject"] = subject
+    if isinstance(answer, dict) and isinstance(duties := answer.get("obligations"), list):
+        types = [duty.get("type") for duty in duties if isinstance(duty, dict)]
+        if named := [kind for kind in types if isinstance(kind, str)]:
+            summary["obligations"] = named
+    return {**event, "custom": {**event.get("custom", {}), **summary}} if summary else event
 
 
 def build_closing(decision_id: str, timestamp_ns: int, labels: Mapping[str, str]) -> JsonObject:

@@ -10,14 +10,19 @@ from __future__ import annotations
 import logging
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
 from policy_agent.audit_chain import ChainKey, read_key
 from policy_agent.config import DecisionLogs
 from policy_agent.decision_log.counters import Counters
-from policy_agent.decision_log.event import build_closing, build_event, build_fulfilment
+from policy_agent.decision_log.event import (
+    build_closing,
+    build_event,
+    build_fulfilment,
+    with_summary,
+)
 from policy_agent.decision_log.ids import new_decision_id
 from policy_agent.decision_log.mask import masked, parse_rules, withheld
 from policy_agent.decision_log.numbering import Numbering
@@ -34,6 +39,8 @@ log = logging.getLogger(__name__)
 
 SPOOL_FOLDER = "decision-logs"
 
+Circumstances = Callable[[], Mapping[str, Any]]
+
 
 class DecisionLog:
     """Records on the event loop, in microseconds; ships when told to."""
@@ -46,6 +53,7 @@ class DecisionLog:
         *,
         limit_bytes: int = DEFAULT_LIMIT_BYTES,
         stream: TextIO | None = None,
+        circumstances: Circumstances = dict,
     ) -> None:
         """Open the log; with a service, what dead predecessors left is adopted at once.
 
@@ -53,8 +61,10 @@ class DecisionLog:
             directory: the persistence directory; events wait in a folder below it.
             limit_bytes: how much disk they may take.
             stream: the console, standard output when None.
+            circumstances: asked at each decision for what else goes under `custom`.
         """
         self._labels = dict(labels)
+        self._circumstances = circumstances
         self._counters = Counters()
         self._hooks = _Hooks(config)
         self._console = ConsoleSink(stream or sys.stdout) if config.console else None
@@ -85,7 +95,7 @@ class DecisionLog:
         Raises:
             DecisionLogError: it could not be stored, so the answer must not be sent.
         """
-        event = build_event(decision, self._labels)
+        event = build_event(decision, self._labels, self._circumstances())
         if policy is None:
             event = self._withheld(event, "no policy is active", parts=("input",))
         else:
@@ -94,7 +104,7 @@ class DecisionLog:
                 self._counters.dropped_by_policy += 1
                 return
             event = filtered
-        self._store(event)
+        self._store(with_summary(event))
         self._counters.recorded += 1
 
     def record_fulfilment(self, fulfilment: Fulfilment) -> None:

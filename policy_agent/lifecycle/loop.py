@@ -36,6 +36,9 @@ class Work(Protocol):
     def invoked(self, event: Event) -> None:
         """Take note of the invocation that is starting."""
 
+    def finished(self) -> None:
+        """Take note that it is over: what is decided from now on belongs to another."""
+
     def due_refresh(self) -> Coroutine[Any, Any, None] | None:
         """Return the bundle refresh that is due, None when none is."""
 
@@ -74,7 +77,10 @@ class ExtensionLoop:
             if event.event_type == "SHUTDOWN":
                 await self._flush(Moment.SHUTDOWN, event)
                 return
-            await self._invoke(event)
+            try:
+                await self._invoke(event)
+            finally:
+                self._work.finished()
 
     async def _invoke(self, event: Event) -> None:
         self._work.invoked(event)

@@ -8,6 +8,7 @@ from typing import Any
 
 from policy_agent.model import UNDEFINED
 from policy_agent.server.request import Parameters, too_large
+from policy_agent.trace_context import read_trace
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -47,6 +48,11 @@ class Call:
             name: in lower case.
         """
         return text_of(self.headers, name)
+
+    @property
+    def trace(self) -> dict[str, str]:
+        """Return the trace that the request belongs to, {} when it says none."""
+        return read_trace(self.header(b"traceparent"), self.header(b"x-amzn-trace-id"))
 
 
 class ClientGoneError(Exception):

@@ -13,7 +13,12 @@ import urllib.request
 
 import pytest
 
-from policy_agent.decision_log.event import build_event, encode_event, format_timestamp
+from policy_agent.decision_log.event import (
+    build_event,
+    encode_event,
+    format_timestamp,
+    with_summary,
+)
 from policy_agent.errors import DecisionLogError
 from policy_agent.model import UNDEFINED
 
@@ -33,6 +38,30 @@ def test_event_has_opas_fields(decide):
         "timestamp": "2026-11-21T05:39:58.758280075Z",
         "metrics": {"timer_rego_query_eval_ns": 47945},
         "custom": {"k": 1},
+    }
+
+
+def test_what_is_known_beyond_the_decision_goes_under_custom(decide):
+    decision = decide(custom={"k": 1}, trace={"trace_id": "t"}, cache_hit=True)
+    event = build_event(decision, LABELS, {"lambda": {"request_id": "r"}})
+    assert event["custom"] == {
+        "k": 1,
+        "lambda": {"request_id": "r"},
+        "trace": {"trace_id": "t"},
+        "cache_hit": True,
+    }
+
+
+def test_the_summary_tells_subject_and_obligations_as_masking_left_them():
+    event = {
+        "input": {"identity": {"claims": {"sub": "alice"}}},
+        "result": {"obligations": [{"type": "log"}, "odd", {"type": 1}, {"type": "mask_fields"}]},
+    }
+    expected = {"subject": "alice", "obligations": ["log", "mask_fields"]}
+    assert with_summary(event)["custom"] == expected
+    assert with_summary({"input": {"identity": {"claims": {}}}, "result": {}}) == {
+        "input": {"identity": {"claims": {}}},
+        "result": {},
     }
 
 

@@ -56,6 +56,28 @@ def test_the_runtime_starts_after_register_and_decides_before_its_first_answer(l
     asyncio.run(scenario())
 
 
+def test_an_entry_names_the_invocation_its_trace_and_the_bundle(local_lambda, plane):
+    plane.bundles["main"] = make_bundle(ALLOW_ALL, revision="r1")
+    root = "1-5759e988-bd862e3fe1be46a994272793"
+
+    async def scenario():
+        async with local_lambda() as env:
+            invocation = await env.invoke(ASK, trace_id=f"Root={root};Sampled=1")
+            await invocation.completed()
+        [event] = plane.decisions
+        told = event["custom"]["lambda"]
+        assert told.pop("function_arn").endswith(":function:function")
+        assert told == {
+            "request_id": invocation.request_id,
+            "function_version": "$LATEST",
+            "xray_trace_id": root,
+        }
+        assert event["custom"]["bundles"]["main"]["source"] == "remote"
+        assert 0 <= event["custom"]["bundles"]["main"]["age_seconds"] < 30
+
+    asyncio.run(scenario())
+
+
 def test_decisions_are_shipped_after_the_response_and_before_the_freeze(local_lambda, plane):
     plane.bundles["main"] = make_bundle(ALLOW_ALL, revision="r1")
 

@@ -84,6 +84,7 @@ def _question(
         custom={"request_metadata": metadata} if metadata else {},
         refusal=call.refusal,
         credential=services.decisions.credential_of(call.headers),
+        trace=call.trace,
         strict=reading.flag(call.parameters, "strict-builtin-errors"),
     )
 

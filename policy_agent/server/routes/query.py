@@ -44,6 +44,7 @@ async def _answer(call: Call, services: Services, text: str, value: Any) -> Answ
         requested_by=call.client,
         refusal=call.refusal,
         credential=services.decisions.credential_of(call.headers),
+        trace=call.trace,
     )
     try:
         decision = await services.decisions.query(query)
