@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import argparse
 import sys
-import time
-from collections.abc import Callable
-from typing import Final
 
 from policy_agent.errors import PolicyAgentError
 from policy_agent.publisher.bench_report import FORMATS, histogram
 from policy_agent.publisher.eval_report import errors_json
+from policy_agent.publisher.measuring import durations_ns
 from policy_agent.publisher.problem_report import Problem, problems_of, problems_text
 from policy_agent.publisher.query_flags import add_query_flags, input_of, policy_of, query_of
-
-_BENCHMARK_NS: Final = 1_000_000_000  # As Go's testing package runs a benchmark.
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -49,24 +45,12 @@ def main(arguments: argparse.Namespace) -> int:
             if not policy.results(query, given) and arguments.fail:
                 return _report(["undefined result"], arguments.format)
             for _ in range(arguments.count):
-                durations_ns = _measure(lambda: policy.results(query, given))
-                extra = histogram(durations_ns) if arguments.metrics else {}
-                sys.stdout.write(FORMATS[arguments.format](durations_ns, extra))
+                taken = durations_ns(lambda: policy.results(query, given))
+                extra = histogram(taken) if arguments.metrics else {}
+                sys.stdout.write(FORMATS[arguments.format](taken, extra))
     except PolicyAgentError as exc:
         return _report(problems_of(exc), arguments.format)
     return 0
-
-
-def _measure(answer: Callable[[], object]) -> list[int]:
-    """Return the duration of each call, in nanoseconds, of as many as fill the time."""
-    durations_ns: list[int] = []
-    ends_at_ns = time.perf_counter_ns() + _BENCHMARK_NS
-    started_ns = 0
-    while started_ns < ends_at_ns:
-        started_ns = time.perf_counter_ns()
-        answer()
-        durations_ns.append(time.perf_counter_ns() - started_ns)
-    return durations_ns
 
 
 def _report(problems: list[Problem], format_name: str) -> int:

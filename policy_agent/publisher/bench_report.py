@@ -35,21 +35,21 @@ def _as_json(durations_ns: Sequence[int], extra: Mapping[str, float]) -> str:
 
 def _gobench(durations_ns: Sequence[int], extra: Mapping[str, float]) -> str:
     figures = {"ns/op": _per_operation(durations_ns), **extra}
-    shown = "".join(f"\t{_figure(value):>10} {name}" for name, value in figures.items())
+    shown = "".join(f"\t{figure(value):>10} {name}" for name, value in figures.items())
     return f"BenchmarkOPAEval\t{len(durations_ns):8}{shown}\n"
 
 
 def _pretty(durations_ns: Sequence[int], extra: Mapping[str, float]) -> str:
     figures = {"ns/op": _per_operation(durations_ns), **extra}
     rows = [("samples", str(len(durations_ns)))]
-    return plain_table([*rows, *((name, _figure(value)) for name, value in figures.items())])
+    return plain_table([*rows, *((name, figure(value)) for name, value in figures.items())])
 
 
 def _per_operation(durations_ns: Sequence[int]) -> float:
     return sum(durations_ns) / len(durations_ns)
 
 
-def _figure(value: float) -> str:
+def figure(value: float) -> str:
     """Return a number with at least three significant digits, as Go's benchmarks print it."""
     decimals = 0
     while 0 < value < 99.95 / 10**decimals and decimals < 6:

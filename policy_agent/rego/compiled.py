@@ -79,6 +79,7 @@ class CompiledPolicy:
         self._deadline_seconds = deadline_seconds
         self._print_to = options.print_to
         self._rego_version = options.rego_version
+        self._watch = options.watch
         self._queries: OrderedDict[Query, _PreparedQuery] = OrderedDict()
         self._runners: OrderedDict[object, PlanRunner] = OrderedDict()
         self._lock = threading.Lock()
@@ -129,8 +130,11 @@ class CompiledPolicy:
             refused=NETWORK_BUILTINS,
             schemas=options.schemas or None,
         )
-        compiled = compile_checked(parsed, checks, prints=options.print_to is not None)
-        return cls(compiled, checks, data, deadline_seconds, options)
+        watch = options.watch
+        compiled = compile_checked(
+            watch.parsed(parsed), checks, prints=options.print_to is not None
+        )
+        return cls(watch.compiled(compiled), checks, data, deadline_seconds, options)
 
     def evaluate(self, path: DataPath, value: Any, *, strict: bool = False) -> Any:
         """Return the value of a document below `data`, or UNDEFINED.
@@ -235,7 +239,8 @@ class CompiledPolicy:
                 checks=self._checks,
                 capture=True,
             )
-            runner = self._planned(lambda planner: planner.query(compiled, _ENTRY))
+            watched = self._watch.query(compiled)
+            runner = self._planned(lambda planner: planner.query(watched, _ENTRY))
             prepared = _PreparedQuery(runner, result_shape(query.text, parsed, compiled))
             self._keep(self._queries, query, prepared)
         return prepared
@@ -248,7 +253,7 @@ class CompiledPolicy:
     def _planned(self, make: Callable[[Planner], Plan]) -> PlanRunner:
         planner = Planner(self._compiled)
         entry = make(planner)
-        return PlanRunner(planner.policy([entry]), self._data)
+        return PlanRunner(planner.policy([entry]), self._data, self._watch.resolve)
 
     def _keep(self, kept: OrderedDict[K, V], key: K, value: V) -> None:
         with self._lock:

@@ -5,7 +5,38 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from policy_agent.rego import ast
+    from policy_agent.rego.builtins.registry import Builtin
+    from policy_agent.rego.compile.compiled import Compiled, CompiledQuery
+
+
+class Watch:
+    """What takes part in compiling a policy in order to watch it run; this one does nothing."""
+
+    def parsed(self, modules: list[ast.Module]) -> list[ast.Module]:
+        """Return modules to compile in place of those that were parsed."""
+        return modules
+
+    def compiled(self, compiled: Compiled) -> Compiled:
+        """Return modules to plan in place of those that were compiled and checked."""
+        return compiled
+
+    def query(self, query: CompiledQuery) -> CompiledQuery:
+        """Return a query to plan in place of the one that was compiled and checked."""
+        return query
+
+    def resolve(self, name: str) -> Builtin | None:
+        """Return a built-in function by name, None if there is none."""
+        # Late: naming options must not load what runs.
+        from policy_agent.rego.builtins import catalog
+
+        return catalog.resolve(name)
+
+
+UNWATCHED: Final = Watch()
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,11 +47,13 @@ class CompileOptions:
         schemas: `schema` is the input's JSON schema, `schema.name` one that METADATA may name.
         rego_version: of the modules of which nothing else is said.
         print_to: takes each line that `print` writes in `results`; None to compile such calls away.
+        watch: what takes part in order to watch evaluations.
     """
 
     schemas: Mapping[str, Any] = field(default_factory=dict)
     rego_version: int = 1
     print_to: Callable[[str], None] | None = None
+    watch: Watch = UNWATCHED
 
 
 DEFAULT_OPTIONS: Final = CompileOptions()

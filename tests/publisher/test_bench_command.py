@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from policy_agent.publisher import bench_command
+from policy_agent.publisher import measuring
 from policy_agent.publisher.bench_report import histogram
 from tests.publisher.asking import opas, ours, write_files
 from tests.support import needs_opa
@@ -12,7 +12,7 @@ from tests.support import needs_opa
 def files(tmp_path, monkeypatch):
     write_files(tmp_path)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(bench_command, "_BENCHMARK_NS", 5_000_000)
+    monkeypatch.setattr(measuring, "_BENCHMARK_NS", 5_000_000)
 
 
 def test_the_report_tells_how_many_and_how_long(capsys):

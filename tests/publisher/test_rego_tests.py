@@ -1,7 +1,7 @@
 import pytest
 
-from policy_agent.errors import PolicyError
-from policy_agent.publisher.rego_tests import find_tests
+from policy_agent.publisher.rego_tests import find_tests, with_numbered_tests
+from policy_agent.rego.parse import parse_module
 
 MODULE = """# package comment
 package a.b["c-d"]
@@ -18,10 +18,6 @@ test_in_a_raw_string if true
 `
 }
 
-shown := $`{data.a.test_one}
-test_in_a_template {[
-test_in_an_expression]}`
-
 sum := 1 +
 test_continued
 
@@ -34,6 +30,10 @@ nested.test_second.deep if true
 
 test_cases[note] if some note in ["x"]
 
+test_literal["x"] if true
+
+test_set contains "x"
+
 todo_test_later if false
 
 attest_nothing if true
@@ -41,47 +41,61 @@ attest_nothing if true
 """
 
 
+def found(*sources, numbered=False):
+    modules = [parse_module(f"{n}.rego", source) for n, source in enumerate(sources)]
+    return find_tests(with_numbered_tests(modules) if numbered else modules)
+
+
 def test_tests_are_found_in_the_order_of_lines():
-    tests = find_tests({"dir/m.rego": MODULE})
+    tests = found(MODULE)
     assert [(test.name, test.location.row, test.location.col) for test in tests] == [
+        ("test_default", 6, 1),
         ("test_first", 8, 1),
-        ("test_indented", 26, 3),
-        ("nested.test_second", 28, 1),
-        ("test_cases", 30, 1),
+        ("test_indented", 22, 3),
+        ("nested.test_second", 24, 1),
+        ("test_cases", 26, 1),
+        ("test_literal", 28, 1),
+        ("test_set", 30, 1),
         ("todo_test_later", 32, 1),
     ]
-    assert {test.location.file for test in tests} == {"dir/m.rego"}
     assert [test.name for test in tests if test.is_skipped] == ["todo_test_later"]
     assert [test.name for test in tests if test.has_cases] == ["test_cases"]
 
 
 def test_a_test_knows_its_document_and_the_name_that_opa_prints():
-    (test,) = find_tests({"m.rego": MODULE}, name_pattern="second$")
+    (test,) = (test for test in found(MODULE) if "second" in test.name)
     assert test.path == ("a", "b", "c-d", "nested", "test_second")
-    assert test.full_name == 'data.a.b["c-d"].nested.test_second'
+    assert test.full_name == test.query == 'data.a.b["c-d"].nested.test_second'
 
 
 @pytest.mark.parametrize(
-    ("pattern", "count"),
+    ("sources", "names"),
     [
-        pytest.param("", 5, id="all"),
-        pytest.param("test_(first|second)", 2, id="anywhere in the name"),
-        pytest.param(r"^data\.a\.b", 5, id="by package"),
-        pytest.param("^test", 0, id="the name begins with data"),
+        pytest.param(
+            ["package p\ntest_x if true\ntest_x if false\ntest_y if true\ntest_x if true\n"],
+            ["test_x", "test_x#01", "test_y", "test_x#02"],
+            id="in one file",
+        ),
+        pytest.param(
+            [
+                "package p\ntest_x if true\n",
+                "package p\ntest_x if true\n",
+                "package q\ntest_x := 1",
+            ],
+            ["test_x", "test_x#01", "test_x"],
+            id="in several files of a package",
+        ),
+        pytest.param(
+            ["package p\na.test_x if true\na.test_x if true\n"],
+            ["a.test_x", 'a["test_x#01"]'],
+            id="nested",
+        ),
+        pytest.param(
+            ["package p\ntodo_test_x if true\ntodo_test_x if true\n"],
+            ["todo_test_x", "todo_test_x"],
+            id="not those to be skipped",
+        ),
     ],
 )
-def test_a_pattern_selects_tests(pattern, count):
-    assert len(find_tests({"m.rego": MODULE}, name_pattern=pattern)) == count
-
-
-def test_two_tests_of_one_name_are_refused_because_one_would_hide_the_other():
-    modules = {
-        "a.rego": "package p\n\ntest_x if true\n\ntest_x if false\n",
-        "b.rego": "package p\n\ntest_x if true\n",
-    }
-    with pytest.raises(PolicyError) as refused:
-        find_tests(modules)
-    assert list(map(str, refused.value.problems)) == [
-        "a.rego:5: rego_compile_error: data.p.test_x is already defined at a.rego:3",
-        "b.rego:3: rego_compile_error: data.p.test_x is already defined at a.rego:3",
-    ]
+def test_tests_of_one_name_are_numbered(sources, names):
+    assert [test.name for test in found(*sources, numbered=True)] == names

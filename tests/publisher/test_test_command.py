@@ -87,10 +87,47 @@ def test_a_test_whose_evaluation_fails_is_an_error(directory, capsys):
     assert "ERROR: 1/3" in output
 
 
+def test_without_tests_the_run_passes_unless_told_otherwise(directory, capsys):
+    assert ours(capsys, "src", "-r", "no such test") == (0, "")
+    assert ours(capsys, "src", "-r", "no such test", "--fail-on-empty")[0] == 1
+
+
+def test_tests_can_be_repeated_until_one_fails(failing, capsys):
+    assert ours(capsys, "src", "-r", "app_test", "--count", "2") == (0, "PASS: 2/2\n" * 2)
+    assert ours(capsys, "src", "--count", "2")[1].count("FAIL: 4/8") == 1
+
+
+@pytest.mark.parametrize("flag", ["-b", "--bundle"])
+def test_a_bundle_may_be_an_archive(directory, capsys, tmp_path, flag):
+    assert main(["build", "src", "-o", str(tmp_path / "b.tar.gz")]) == 0
+    capsys.readouterr()
+    assert ours(capsys, flag, "b.tar.gz") == (0, "PASS: 2/2\n")
+
+
+def test_a_test_takes_no_longer_than_it_may(directory, capsys):
+    slow = "package app_test\n\ntest_slow if {\n\txs := numbers.range(1, 3000)\n"
+    slow += "\tsome a in xs\n\tsome b in xs\n\ta + b < 0\n}\n"
+    (directory / "app" / "app_test.rego").write_text(slow)
+    status, output = ours(capsys, "src", "--timeout", "20ms")
+    assert status == 2
+    assert "eval_cancel_error" in output
+
+
+def test_passing_tests_are_measured(directory, capsys, monkeypatch):
+    monkeypatch.setattr("policy_agent.publisher.measuring._BENCHMARK_NS", 1_000_000)
+    status, output = ours(capsys, "src", "--bench", "-r", "double")
+    line, summary = output.splitlines()
+    assert (status, summary) == (0, "PASS: 1/1")
+    assert re.fullmatch(r"data\.app_test\.test_double\t +\d+\t +[\d.]+ ns/op\t.*", line)
+    assert ours(capsys, "src", "--bench", "-f", "gobench")[1].startswith("BenchmarkDataAppTestTest")
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
         pytest.param(["nowhere"], "nowhere: no such file or directory", id="no directory"),
+        pytest.param(["src", "-f", "gobench"], "only with --bench", id="gobench"),
+        pytest.param(["src", "-c", "--bench"], "coverage reporting is not", id="coverage"),
         pytest.param(["src", "-r", "["], "--run: not a regular expression", id="pattern"),
     ],
 )

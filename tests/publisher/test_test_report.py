@@ -2,74 +2,40 @@ import json
 
 import pytest
 
-from policy_agent.errors import EvaluationDeadlineError, EvaluationError, Location, PolicyProblem
-from policy_agent.model import UNDEFINED
+from policy_agent.errors import EvaluationError, Location, PolicyProblem
 from policy_agent.publisher import test_report
+from policy_agent.publisher.go_duration import go_duration
 from policy_agent.publisher.rego_tests import RegoTest
-from policy_agent.publisher.test_run import run_tests
-from tests.support import TableEvaluator
+from policy_agent.publisher.test_report import Style
+from policy_agent.publisher.test_run import CaseResult, RegoTestResult
+
+CONFLICT = PolicyProblem("eval_conflict_error", "two values", Location("x.rego", 7))
 
 
-def rego_test(name, file="a_test.rego", row=1, *, has_cases=False):
-    return RegoTest(
+def result(name, file="a_test.rego", row=1, *, passed=False, **fields):
+    test = RegoTest(
         package="data.p",
         name=name,
         path=("p", name),
         location=Location(file, row),
         is_skipped=name.startswith("todo_"),
-        has_cases=has_cases,
+        has_cases="cases" in fields,
     )
-
-
-def failing(_input):
-    raise EvaluationError(PolicyProblem("eval_conflict_error", "two values", Location("x.rego", 7)))
-
-
-def too_slow(_input):
-    raise EvaluationDeadlineError("took too long")
-
-
-def outcome_of(document, **test):
-    (result,) = run_tests(TableEvaluator({"p/test_x": document}), [rego_test("test_x", **test)])
-    return result.outcome
-
-
-@pytest.mark.parametrize(
-    ("document", "outcome"),
-    [
-        pytest.param(True, "PASS", id="true"),
-        pytest.param(False, "FAIL", id="false"),
-        pytest.param(UNDEFINED, "FAIL", id="undefined"),
-        pytest.param(1, "FAIL", id="a number"),
-        pytest.param({}, "FAIL", id="an object"),
-        pytest.param(failing, "ERROR", id="evaluation error"),
-        pytest.param(too_slow, "ERROR", id="deadline"),
-    ],
-)
-def test_only_true_passes(document, outcome):
-    assert outcome_of(document) == outcome
-
-
-def test_a_data_driven_test_is_an_error_because_its_failed_cases_are_invisible():
-    assert outcome_of({"case": True}, has_cases=True) == "ERROR"
+    return RegoTestResult(test, has_passed=passed, duration_ns=1_500, **fields)
 
 
 @pytest.fixture
 def results():
-    policy = TableEvaluator({"p/test_good": True, "p/test_conflict": failing})
-    return run_tests(
-        policy,
-        [
-            rego_test("test_good", row=3),
-            rego_test("test_bad", row=5),
-            rego_test("todo_test_later", row=9),
-            rego_test("test_conflict", file="b_test.rego", row=2),
-        ],
-    )
+    return [
+        result("test_good", row=3, passed=True),
+        result("test_bad", row=5),
+        result("todo_test_later", row=9),
+        result("test_conflict", "b_test.rego", row=2, error=EvaluationError(CONFLICT)),
+    ]
 
 
 def test_the_report_shows_what_did_not_pass_and_counts_all(results):
-    lines = test_report.pretty(results, verbose=False).splitlines()
+    lines = test_report.pretty(results, Style()).splitlines()
     assert [line.partition(" (")[0] for line in lines] == [
         "a_test.rego:5:",
         "data.p.test_bad: FAIL",
@@ -88,12 +54,12 @@ def test_the_report_shows_what_did_not_pass_and_counts_all(results):
 
 
 def test_without_failures_only_the_count_is_printed(results):
-    assert test_report.pretty(results[:1], verbose=False) == "PASS: 1/1\n"
-    assert test_report.pretty([], verbose=False) == ""
+    assert test_report.pretty(results[:1], Style()) == "PASS: 1/1\n"
+    assert test_report.pretty([], Style()) == ""
 
 
 def test_verbose_shows_what_passed_too(results):
-    assert "data.p.test_good: PASS (" in test_report.pretty(results, verbose=True)
+    assert "data.p.test_good: PASS (" in test_report.pretty(results, Style(verbose=True))
 
 
 def test_the_json_report_has_one_object_a_test(results):
@@ -109,6 +75,20 @@ def test_the_json_report_has_one_object_a_test(results):
                 "location": {"file": "x.rego", "row": 7, "col": 1},
             }
         },
+    ]
+
+
+def test_cases_are_counted_one_by_one_and_those_that_failed_are_shown():
+    failed = CaseResult("two", has_failed=True)
+    group = CaseResult("group", has_failed=True, below={"two": failed, "one": CaseResult("one")})
+    report = test_report.pretty([result("test_cases", cases={"group": group})], Style())
+    assert report.splitlines()[1:] == [
+        "data.p.test_cases: FAIL (1.5µs)",
+        "  group: FAIL",
+        "    two: FAIL",
+        "-" * 80,
+        "PASS: 1/2",
+        "FAIL: 1/2",
     ]
 
 
@@ -134,4 +114,4 @@ def test_skipped_tests_fail_the_run_unless_told_otherwise(results):
     ],
 )
 def test_durations_are_printed_as_go_does(duration_ns, text):
-    assert test_report.go_duration(duration_ns) == text
+    assert go_duration(duration_ns) == text

@@ -10,10 +10,10 @@ from collections.abc import Iterable
 
 from policy_agent.codec import encode_json
 from policy_agent.rego import ast
-from policy_agent.rego.check.signatures import INFIX
 from policy_agent.rego.lexer import KEYWORDS
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z_0-9]*")
+_OPERANDS = 2
 
 
 def term_text(term: ast.Statement) -> str:
@@ -81,13 +81,12 @@ def body_text(body: ast.Body) -> str:
 
 
 def expression_text(expr: ast.Expr) -> str:
-    """Return one line of a body."""
+    """Return one line of a body; of the operators only `=` is between its operands."""
     text = term_text(expr.statement)
-    if isinstance(expr.statement, ast.Call):
-        args = expr.statement.args
-        infix = INFIX.get(term_text(expr.statement.operator))
-        if infix is not None and len(args) == 2:
-            text = f"{term_text(args[0])} {infix} {term_text(args[1])}"
+    if isinstance(expr.statement, ast.Call) and len(expr.statement.args) == _OPERANDS:
+        left, right = expr.statement.args
+        if term_text(expr.statement.operator) == "eq":
+            text = f"{term_text(left)} = {term_text(right)}"
     withs = (f" with {term_text(each.target)} as {term_text(each.value)}" for each in expr.withs)
     return ("not " if expr.negated else "") + text + "".join(withs)
 

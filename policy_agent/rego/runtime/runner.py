@@ -7,7 +7,8 @@ from typing import Any
 from policy_agent.errors import EvaluationError, PolicyAgentError, PolicyProblem
 from policy_agent.model import UNDEFINED
 from policy_agent.rego import plan
-from policy_agent.rego.codegen.program import Program
+from policy_agent.rego.builtins import catalog
+from policy_agent.rego.codegen.program import Program, Resolve
 from policy_agent.rego.context import Context
 from policy_agent.rego.runtime.scope import Scope
 from policy_agent.rego.values import Value
@@ -19,13 +20,14 @@ class PlanRunner:
     Args:
         policy: the plan.
         data: the base documents; never changed.
+        resolve: finds the built-in functions.
 
     Raises:
         PolicyError: the plan calls functions or built-ins that do not exist.
     """
 
-    def __init__(self, policy: plan.Policy, data: Any) -> None:
-        self.program = Program(policy)
+    def __init__(self, policy: plan.Policy, data: Any, resolve: Resolve = catalog.resolve) -> None:
+        self.program = Program(policy, resolve)
         self.data = data
 
     @property
