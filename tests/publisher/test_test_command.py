@@ -233,8 +233,8 @@ def by_name(report: str) -> dict[str, object]:
 
 def test_tests_may_be_rego_v0(tmp_path, capsys):
     (tmp_path / "a_test.rego").write_text(V0)
-    assert main(["test", str(tmp_path)]) == 1
+    assert main(["test", "-b", str(tmp_path)]) == 1
     assert "`if` keyword is required before rule body" in capsys.readouterr().err
     assert main(["test", "--v0-compatible", str(tmp_path)]) == 0
     (tmp_path / ".manifest").write_text('{"rego_version": 0}')
-    assert main(["test", str(tmp_path)]) == 0
+    assert main(["test", "-b", str(tmp_path)]) == 0
