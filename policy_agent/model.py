@@ -126,6 +126,7 @@ class Decision:
 
     Attributes:
         decision_id: UUIDv7.
+        batch_decision_id: of the call that asked for several decisions, "" for a single one.
         path: `orders/authz/allow`, escapes kept; "" for the root document, and for a query.
         query: the text of a query, "" for a document.
         input: UNDEFINED when the caller sent none.
@@ -150,6 +151,7 @@ class Decision:
     timestamp_ns: int
     metrics: Mapping[str, int]
     query: str = ""
+    batch_decision_id: str = ""
     requested_by: str | None = None
     custom: Mapping[str, Any] = field(default_factory=dict)
     refused: bool = False

@@ -60,6 +60,7 @@ class Question(Asked):
         segments: the same path, unescaped; integers are array indexes.
         parse_ns: how long reading the input took.
         strict: whether a failing built-in function is an error rather than undefined.
+        batch_decision_id: of the call that asks several questions, "" for a single one.
     """
 
     path: str
@@ -67,6 +68,7 @@ class Question(Asked):
     parse_ns: int = 0
     custom: Mapping[str, Any] = field(default_factory=dict)
     strict: bool = False
+    batch_decision_id: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +85,7 @@ class Decisions:
         snapshot: the active policies; None until a first bundle is active.
         unavailable: why there are none, a sentence for the caller.
         callers: who identifies callers; None when nobody does.
+        new_id: makes decision ids.
     """
 
     def __init__(
@@ -97,7 +100,7 @@ class Decisions:
         self.callers = callers
         self._record = record
         self._record_fulfilment = record_fulfilment
-        self._new_id = new_id
+        self.new_id = new_id
 
     def decide(self, question: Question) -> Decision:
         """Evaluate and record one decision.
@@ -120,7 +123,7 @@ class Decisions:
             result, problem = _evaluated(question, value, snapshot)
         now_ns = time.perf_counter_ns()
         decision = Decision(
-            decision_id=self._new_id(),
+            decision_id=self.new_id(),
             path=question.path,
             input=value,
             result=result,
@@ -134,6 +137,7 @@ class Decisions:
             },
             requested_by=question.requested_by,
             custom=question.custom,
+            batch_decision_id=question.batch_decision_id,
             refused=refused,
             trace=question.trace,
         )
@@ -187,7 +191,7 @@ class Decisions:
                 problem = exc.problem.to_json()
         now_ns = time.perf_counter_ns()
         decision = Decision(
-            decision_id=self._new_id(),
+            decision_id=self.new_id(),
             path="",
             query=query.text,
             input=value,

@@ -38,18 +38,19 @@ def build_event(
             name: {"revision": revision} if revision else {}
             for name, revision in decision.revisions.items()
         }
-    if path := decision.path.removeprefix("/"):
-        event["path"] = path
-    if decision.query:
-        event["query"] = decision.query
+    texts = {
+        "batch_decision_id": decision.batch_decision_id,
+        "path": decision.path.removeprefix("/"),
+        "query": decision.query,
+        "requested_by": decision.requested_by,
+    }
+    event |= {name: text for name, text in texts.items() if text}
     if decision.input is not UNDEFINED:
         event["input"] = decision.input
     if decision.result is not UNDEFINED:
         event["result"] = decision.result
     if decision.error is not None:
         event["error"] = decision.error
-    if decision.requested_by:
-        event["requested_by"] = decision.requested_by
     if decision.metrics:
         event["metrics"] = dict(decision.metrics)
     if custom := _custom(decision, circumstances):

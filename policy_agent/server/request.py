@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import zlib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs, unquote
 
@@ -198,6 +199,52 @@ def input_of_v1_value(request: Any) -> Any:
     Read as OPA reads it then: only the exact key, and its `null` is a value.
     """
     return request.get("input", UNDEFINED) if isinstance(request, dict) else UNDEFINED
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What a batch request holds.
+
+    Attributes:
+        inputs: key -> input; None when the request has none.
+        common: what all inputs have in common, None when that is nothing.
+    """
+
+    inputs: dict[str, Any] | None
+    common: Any
+
+
+def batch_of_body(body: bytes, content_type: str, parsed: Any = UNDEFINED) -> Batch:
+    """Return the inputs of a batch request.
+
+    Args:
+        parsed: the body as authorization has parsed it, UNDEFINED where it has not.
+
+    Raises:
+        RequestError: the body is neither an object nor null, or its inputs are no object.
+    """
+    if parsed is UNDEFINED:
+        try:
+            parsed = _body(body, content_type)
+        except DocumentError as exc:
+            raise RequestError(f"body contains malformed input document: {exc}") from exc
+    if parsed is UNDEFINED or parsed is None:
+        return Batch(None, None)
+    inputs = parsed.get("inputs") if isinstance(parsed, dict) else parsed
+    if not isinstance(inputs, dict | None):
+        msg = f"body contains malformed input document: {_kind(inputs)} is not an object"
+        raise RequestError(msg)
+    return Batch(inputs, parsed.get("common_input"))
+
+
+def merged(common: Any, value: Any) -> Any:
+    """Return an input over what it has in common with others: objects merge, else it wins."""
+    if not isinstance(common, dict) or not isinstance(value, dict):
+        return value
+    return {
+        **common,
+        **{key: merged(common.get(key), item) for key, item in value.items()},
+    }
 
 
 def query_of_body(body: bytes) -> tuple[str, Any]:

@@ -38,7 +38,16 @@ def v1_answer(decision: Decision, options: V1Options) -> Answer:
     """
     if decision.error is not None and not decision.refused:
         return wire.evaluation_failed(decision.error)
-    parts: list[bytes] = []
+    return wire.json_answer(v1_body(decision, options), pretty=options.pretty)
+
+
+def v1_body(decision: Decision, options: V1Options, *more: bytes) -> bytes:
+    """Return what a v1 data request is answered, as JSON on one line.
+
+    Args:
+        more: further fields, encoded, that come first.
+    """
+    parts = list(more)
     if options.show_id:
         parts.append(b'"decision_id":' + encode_json(decision.decision_id))
     if options.provenance:
@@ -51,8 +60,7 @@ def v1_answer(decision: Decision, options: V1Options) -> Answer:
         parts.append(b'"warning":' + encode_json(decision.error))
     elif options.warn_missing_input:
         parts.append(b'"warning":' + encode_json(_MISSING_INPUT))
-    body = b"{" + b",".join(parts) + b"}"
-    return wire.json_answer(body, pretty=options.pretty)
+    return b"{" + b",".join(parts) + b"}"
 
 
 def wants_metrics(parameters: Parameters) -> bool:

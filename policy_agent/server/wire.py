@@ -64,9 +64,14 @@ def error_answer(
     status: int, code: str, message: str, *, errors: list[JsonObject] | None = None
 ) -> Answer:
     """Return OPA's error object, indented as OPA prints it."""
-    head = b'{"code":' + encode_json(code) + b',"message":' + encode_json(message)
-    tail = b',"errors":[' + b",".join(map(_ordered, errors)) + b"]}" if errors else b"}"
-    return Answer(status, finish(head + tail, pretty=True), JSON)
+    body = b"{" + error_fields(code, message, errors) + b"}"
+    return Answer(status, finish(body, pretty=True), JSON)
+
+
+def error_fields(code: str, message: str, errors: list[JsonObject] | None = None) -> bytes:
+    """Return the fields of OPA's error object, without the braces."""
+    head = b'"code":' + encode_json(code) + b',"message":' + encode_json(message)
+    return head + b',"errors":[' + b",".join(map(_ordered, errors)) + b"]" if errors else head
 
 
 def _ordered(value: JsonObject) -> bytes:
@@ -108,9 +113,9 @@ def result(value: JsonObject | list[JsonObject], *, pretty: bool) -> Answer:
     return json_answer(encode_json({"result": value}), pretty=pretty)
 
 
-def json_answer(body: bytes, *, pretty: bool = False) -> Answer:
+def json_answer(body: bytes, *, pretty: bool = False, status: int = 200) -> Answer:
     """Return a JSON text."""
-    return Answer(200, finish(body, pretty=pretty), JSON)
+    return Answer(status, finish(body, pretty=pretty), JSON)
 
 
 def not_found() -> Answer:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from policy_agent.server.routes import (
+    batch,
     compilation,
     data,
     health,
@@ -22,6 +23,7 @@ from policy_agent.server.routing import Route
 
 ROUTES: Final[tuple[Route, ...]] = (
     *data.ROUTES,
+    *batch.ROUTES,
     *obligations.ROUTES,
     *health.ROUTES,
     *status.ROUTES,
