@@ -10,7 +10,7 @@ from pathlib import Path
 from policy_agent.doctor.runtimes import AMAZON_LINUX_2023_GLIBC
 
 # Dependencies of the publisher's and the developer's side; the agent imports none of them.
-LEFT_OUT = ("httpx", "regopy", "starlette")
+LEFT_OUT = ("httpx", "regopy", "starlette", "uvicorn")
 # Sources of compiled modules, which nothing reads at run time.
 LEFT_OUT_SUFFIXES = (".c", ".h", ".pxd", ".pyi", ".pyx")
 

@@ -1,7 +1,7 @@
 """Send one HTTP request over a connection of its own; the agent's only way to the outside.
 
 Built on `http.client` in a worker thread: a socket never outlives a call, so none is left half
-open across a freeze, and the import costs Init 1 ms of CPU beside uvicorn where httpx costs 51
+open across a freeze, and the import costs Init a fifth of what httpx costs
 (docs/decisions.md). Redirects are followed as Go's client does it: at most ten, credentials only
 to the same host; beyond that, never from https to http.
 """

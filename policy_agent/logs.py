@@ -16,8 +16,6 @@ def configure_logging(level: str) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_JsonFormatter())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
-    # The server's own start and stop notices say nothing that ours do not.
-    logging.getLogger("uvicorn").setLevel(logging.WARNING)
 
 
 class _JsonFormatter(logging.Formatter):

@@ -98,9 +98,9 @@ async def _serving(agent: Agent, sidecar: Sidecar) -> AsyncIterator[None]:
     secure = None
     async with contextlib.AsyncExitStack() as stack:
         if sidecar.tls is not None:
-            from policy_agent.server.tls import protocol_of
+            from policy_agent.server.tls import identify_by
 
-            secure = Secure(sidecar.tls.context, protocol_of(describe_certificate))
+            secure = Secure(sidecar.tls.context, identify_by(describe_certificate))
             refreshing = asyncio.create_task(sidecar.tls.keep_fresh(sidecar.tls_refresh_seconds))
             stack.callback(refreshing.cancel)
         for app, listeners in (

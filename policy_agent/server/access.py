@@ -22,8 +22,6 @@ from policy_agent.server.wire import Answer
 
 Headers = Iterable[tuple[bytes, bytes]]
 
-PEER_KEY: Final = "policy_agent.peer"  # where the protocol leaves what tells of a TLS client
-
 _BEARER: Final = re.compile(r"Bearer\s+(\S+)\Z")
 # Their handlers look at the unescaped path, so their slashes count there.
 _UNESCAPED: Final = ("/v1/policies/", "/v1/compile/")

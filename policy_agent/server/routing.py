@@ -6,15 +6,17 @@ Go's multiplexer.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from policy_agent.server import wire
 from policy_agent.server.call import Call
 from policy_agent.server.services import Services
 from policy_agent.server.wire import Answer
 
-Handler = Callable[[Call, Services], Awaitable[Answer]]
+# What needs not wait for anything answers at once, without a coroutine.
+Handler = Callable[[Call, Services], Answer | Coroutine[Any, Any, Answer]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +49,13 @@ class Route:
             return self.label
         return "" if self.allow else "catchall"
 
-    async def answer(self, call: Call, services: Services) -> Answer:
+    def answer(self, call: Call, services: Services) -> Answer | Coroutine[Any, Any, Answer]:
         """Answer a call to this resource."""
         handler = self.handlers.get(call.method)
         if handler is None:
             is_head = call.method == "HEAD" and "GET" in self.handlers
             return wire.method_not_allowed(b"" if is_head else self.allow)
-        return await handler(call, services)
+        return handler(call, services)
 
 
 def find_route(routes: Sequence[Route], path: str) -> tuple[Route, str] | None:

@@ -1,74 +1,67 @@
-"""Run the application on sockets that are already listening."""
+"""Serve an application on sockets that are already listening."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import socket
-from collections.abc import AsyncIterator, Callable, Generator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-import uvicorn
+from policy_agent.server.protocol import Application, Connections, HttpProtocol
 
 if TYPE_CHECKING:
     import ssl
 
-# A function keeps its connection across a freeze; closing it first would reset its next call.
-KEEP_ALIVE_SECONDS = 3600
-DRAIN_SECONDS = 5
+BACKLOG: Final = 512  # asyncio would make it 100
+DRAIN_SECONDS: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Secure:
-    """TLS, and the protocol that knows its clients."""
+    """How to serve over TLS.
+
+    Attributes:
+        identify: a client's certificate in DER -> what the application is told of the client.
+    """
 
     context: ssl.SSLContext
-    protocol: type[asyncio.Protocol]
-
-
-class _Server(uvicorn.Server):
-    """uvicorn without its signal handlers: the agent decides when to stop."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.ready = asyncio.Event()
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets=sockets)
-        self.ready.set()
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Generator[None, None, None]:
-        yield
+    identify: Callable[[bytes], Any]
 
 
 @contextlib.asynccontextmanager
 async def serving(
-    app: Callable[..., Any], sockets: list[socket.socket], secure: Secure | None = None
+    app: Application, sockets: list[socket.socket], secure: Secure | None = None
 ) -> AsyncIterator[None]:
-    """Serve `app` on `sockets` while the context is open, then let requests under way finish.
+    """Serve `app` while the context is open, then let requests under way finish.
+
+    Connections are never closed for being idle: a function keeps its own across a freeze, and one
+    that is closed first would reset its next call.
 
     Args:
         secure: how to serve over TLS; None for plain HTTP.
     """
-    config = uvicorn.Config(
-        app,
-        http=secure.protocol if secure else "httptools",
-        ssl_context_factory=(lambda *_: secure.context) if secure else None,
-        ws="none",
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_keep_alive=KEEP_ALIVE_SECONDS,
-        timeout_graceful_shutdown=DRAIN_SECONDS,
-    )
-    server = _Server(config)
-    task = asyncio.create_task(server.serve(sockets=sockets), name="http server")
+    connections = Connections()
+    identify = secure.identify if secure else None
+    context = secure.context if secure else None
+
+    def connected() -> HttpProtocol:
+        return HttpProtocol(app, connections, identify)
+
+    servers = [await _listen(connected, each, context) for each in sockets]
     try:
-        await server.ready.wait()
         yield
     finally:
-        server.should_exit = True
-        await task
+        for server in servers:
+            server.close()
+        await connections.drain(DRAIN_SECONDS)
+
+
+async def _listen(
+    connected: Callable[[], HttpProtocol], listener: socket.socket, tls: ssl.SSLContext | None
+) -> asyncio.Server:
+    loop = asyncio.get_running_loop()
+    if listener.family == socket.AF_UNIX:
+        return await loop.create_unix_server(connected, sock=listener, ssl=tls, backlog=BACKLOG)
+    return await loop.create_server(connected, sock=listener, ssl=tls, backlog=BACKLOG)

@@ -13,13 +13,11 @@ import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
-
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from typing import Final
 
 from policy_agent.errors import ConfigError
 from policy_agent.model import JsonObject
-from policy_agent.server.access import PEER_KEY, Peer
+from policy_agent.server.access import Peer
 
 log = logging.getLogger(__name__)
 
@@ -106,23 +104,13 @@ class ServerTls:
                 log.error("The TLS certificate in use stays: %s", exc)
 
 
-def protocol_of(describe: DescribeCertificate) -> type[HttpToolsProtocol]:
-    """Return the HTTP protocol that tells the application of clients' certificates.
+def identify_by(describe: DescribeCertificate) -> Callable[[bytes], Peer]:
+    """Return what tells a client by its certificate in DER.
 
     Args:
         describe: a DER certificate -> OPA's JSON of it.
     """
-
-    class TlsProtocol(HttpToolsProtocol):
-        def on_message_begin(self) -> None:
-            super().on_message_begin()
-            tls: Any = self.transport.get_extra_info("ssl_object")
-            raw = tls.getpeercert(binary_form=True) if tls is not None else None
-            if raw:
-                scope: dict[str, Any] = self.scope  # type: ignore[assignment]
-                scope[PEER_KEY] = lambda: _peer(raw, describe)
-
-    return TlsProtocol
+    return lambda raw: _peer(raw, describe)
 
 
 def _peer(raw: bytes, describe: DescribeCertificate) -> Peer:

@@ -30,7 +30,7 @@ def test_every_module_is_compiled_ahead(layer):
 
 def test_the_agent_carries_no_tool_of_the_other_people(layer):
     [library] = (layer / "policy-agent").iterdir()
-    for name in ("awslambdaric", "duckdb", "httpx", "pyiceberg", "regopy", "starlette"):
+    for name in ("awslambdaric", "duckdb", "httpx", "pyiceberg", "regopy", "starlette", "uvicorn"):
         assert not (library / name).exists()
     for name in ("auditor", "client", "demo", "emulator", "publisher"):
         assert not (library / "policy_agent" / name).exists()

@@ -121,7 +121,7 @@ def test_a_missing_policy_refuses_everything(tmp_path):
     from policy_agent.server.call import Call
 
     access = Access(Decisions(lambda *_: None, lambda: ""), "system/authz/allow", "token")
-    call = Call("GET", "/health", "", {}, {}, b"", None, 0)
+    call = Call("GET", "/health", "", b"", {}, b"", None, 0)
     refusal = access.refusal(call, Credentials([]))
     assert refusal.status == 500
     assert json.loads(refusal.body)["message"] == "authorization policy missing or undefined"

@@ -16,13 +16,13 @@ from policy_agent.server.services import Services
 from policy_agent.server.wire import Answer
 
 
-async def _v1_get(call: Call, services: Services) -> Answer:
+def _v1_get(call: Call, services: Services) -> Answer:
     parse_started_ns = time.perf_counter_ns()
     value = reading.input_of_parameter(call.parameters)
     return _v1(call, services, _question(call, services, call.below, value, parse_started_ns))
 
 
-async def _v1_post(call: Call, services: Services) -> Answer:
+def _v1_post(call: Call, services: Services) -> Answer:
     parse_started_ns = time.perf_counter_ns()
     if call.parsed is UNDEFINED:
         value, metadata = reading.input_of_v1_body(call.body, call.header(b"content-type"))
@@ -45,11 +45,11 @@ def _v1(call: Call, services: Services, question: Question) -> Answer:
     return results.v1_answer(services.decisions.decide(question), options)
 
 
-async def _v0_post(call: Call, services: Services) -> Answer:
+def _v0_post(call: Call, services: Services) -> Answer:
     return _v0(call, services, call.below)
 
 
-async def _default_decision(call: Call, services: Services) -> Answer:
+def _default_decision(call: Call, services: Services) -> Answer:
     return _v0(call, services, services.default_decision)
 
 
@@ -89,7 +89,7 @@ def _question(
     )
 
 
-async def _refuse_write(call: Call, services: Services) -> Answer:
+def _refuse_write(call: Call, services: Services) -> Answer:
     path = call.below
     if call.method == "DELETE" and not path:
         return wire.method_not_allowed()
