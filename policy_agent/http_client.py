@@ -253,6 +253,9 @@ def _target(url: str) -> str:
 
 
 def _proxy_for(scheme: str, host: str) -> str | None:
+    # Loopback as in Go; and what is local to a machine on AWS, such as the metadata service.
+    if host == "localhost" or host.startswith(("127.", "169.254.")) or host == "::1":
+        return None
     exempt = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""
     for name in filter(None, (entry.strip().lstrip(".") for entry in exempt.split(","))):
         if name in ("*", host) or host.endswith("." + name):

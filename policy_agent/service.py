@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import platform
-import ssl
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
+from urllib.parse import quote
 
 from policy_agent import __version__, http_client
 from policy_agent.config import Service
-from policy_agent.errors import TransportError
+from policy_agent.credentials import authorizer_of
+from policy_agent.credentials.tls import TlsFiles
 from policy_agent.http_client import Limits, Received, Request, Response
 
 USER_AGENT = f"policy-agent/{__version__} ({sys.platform}, {platform.machine()})"
+_URL_CHARACTERS = "/:;=@&$+,!~*'()[]%?-._"  # what Go leaves as it is
 _NO_LIMIT_SECONDS = 3600  # a timeout of 0 is none in OPA; nothing here takes that long
 
 
@@ -23,7 +24,8 @@ class ServiceClient:
 
     def __init__(self, service: Service) -> None:
         self._service = service
-        self._tls: ssl.SSLContext | None = None
+        self._tls = TlsFiles(service)
+        self._authorizer = authorizer_of(service, self._tls)
 
     @property
     def timeout_seconds(self) -> float:
@@ -32,7 +34,7 @@ class ServiceClient:
 
     def url_of(self, resource: str) -> str:
         """Return the URL of a resource below the service's."""
-        return f"{self._service.url}/{resource.lstrip('/')}"
+        return f"{self._service.url}/{quote(resource.lstrip('/'), safe=_URL_CHARACTERS)}"
 
     async def request(
         self,
@@ -70,33 +72,9 @@ class ServiceClient:
         Raises:
             TransportError: no whole answer, or what the service asks for cannot be read.
         """
-        own = {"User-Agent": USER_AGENT, **self._service.headers, **self._authorization()}
+        own = {"User-Agent": USER_AGENT, **self._service.headers}
         request = replace(request, headers={**own, **request.headers})
-        return await http_client.send(request, limits, tls=self._trust(), received=received)
-
-    def _authorization(self) -> dict[str, str]:
-        credentials = self._service.credentials
-        if credentials is None:
-            return {}
-        token = credentials.token
-        if credentials.token_path:
-            try:
-                token = Path(credentials.token_path).read_text("utf-8").strip()
-            except (OSError, UnicodeDecodeError) as exc:
-                msg = f"services.{self._service.name}.credentials.bearer.token_path: cannot be read"
-                raise TransportError(msg) from exc
-        return {"Authorization": f"{credentials.scheme} {token}"}
-
-    def _trust(self) -> ssl.SSLContext | None:
-        service = self._service
-        if not service.url.startswith("https") or self._tls is not None:
-            return self._tls
-        try:
-            self._tls = ssl.create_default_context(cafile=service.ca_cert or None)
-        except OSError as exc:
-            msg = f"services.{service.name}.tls.ca_cert: cannot be read"
-            raise TransportError(msg) from exc
-        if service.allow_insecure_tls:
-            self._tls.check_hostname = False
-            self._tls.verify_mode = ssl.CERT_NONE
-        return self._tls
+        vouching = await self._authorizer.headers(request, limits.timeout_seconds)
+        request = replace(request, headers={**request.headers, **vouching})
+        tls = self._tls.context() if request.url.startswith("https:") else None
+        return await http_client.send(request, limits, tls=tls, received=received)

@@ -8,6 +8,7 @@ import hashlib
 import io
 import json
 import shutil
+import ssl
 import tarfile
 import threading
 import time
@@ -49,7 +50,9 @@ class TableEvaluator:
 
 
 @contextlib.contextmanager
-def http_server(handle: Callable[[BaseHTTPRequestHandler, bytes], None]) -> Iterator[str]:
+def http_server(
+    handle: Callable[[BaseHTTPRequestHandler, bytes], None], tls: ssl.SSLContext | None = None
+) -> Iterator[str]:
     """Serve every request with `handle(request, body)` on a real socket; yields the base URL."""
 
     class Handler(BaseHTTPRequestHandler):
@@ -72,10 +75,14 @@ def http_server(handle: Callable[[BaseHTTPRequestHandler, bytes], None]) -> Iter
             pass  # clients of these tests hang up on purpose
 
     server = Server(("127.0.0.1", 0), Handler)
+    scheme, host = "http", "127.0.0.1"
+    if tls is not None:
+        scheme, host = "https", "localhost"
+        server.socket = tls.wrap_socket(server.socket, True, do_handshake_on_connect=False)
     thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     try:
-        yield f"http://127.0.0.1:{server.server_address[1]}"
+        yield f"{scheme}://{host}:{server.server_address[1]}"
     finally:
         server.shutdown()
         server.server_close()

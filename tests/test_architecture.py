@@ -19,7 +19,7 @@ FLOOR = {
         "yaml_loader",
     ),
 }
-FLOOR_FOLDERS = {"config"}
+FLOOR_FOLDERS = {"config", "credentials"}
 # Folder -> the folders it may import besides itself and the floor.
 ARROWS = {
     "auditor": set(),

@@ -104,13 +104,14 @@ def test_every_wrong_value_is_reported_at_once_by_key():
             id="no service",
         ),
         pytest.param(
-            {"services": {"s": {"url": "http://s", "credentials": {"s3_signing": {"x": 1}}}}},
-            "services.s.credentials.s3_signing: is not supported by this version",
+            {"services": {"s": {"url": "http://s", "credentials": {"gcp_metadata": {"x": 1}}}}},
+            "services.s.credentials.gcp_metadata: is not supported by this version",
             id="credentials that cannot be had",
         ),
         pytest.param(
             {"services": {"s": {"url": "http://s", "credentials": {"bearer": {}}}}},
-            "services.s.credentials.bearer: must have exactly one of token and token_path",
+            "services.s.credentials.bearer.token: "
+            "there must be exactly one of token and token_path",
             id="bearer without token",
         ),
         pytest.param(

@@ -16,11 +16,38 @@ CONFIGURATION = (ROOT / "docs" / "configuration.md").read_text("utf-8")
 ISSUER = {"issuer": "https://i/", "audiences": ["a"], "jwks": {"keys": []}}
 # A document that leads the reader into every section.
 EVERY_SECTION = {
-    "services": {"s": {"url": "http://s", "credentials": {"bearer": {"token": "t"}}, "tls": {}}},
+    "services": {
+        "s": {"url": "http://s", "credentials": {"bearer": {"token": "t"}}, "tls": {}},
+        "t": {"url": "http://t", "credentials": {"client_tls": {"cert": "c", "private_key": "k"}}},
+        "o": {
+            "url": "http://o",
+            "credentials": {
+                "oauth2": {"token_url": "https://t", "client_id": "c", "client_secret": "s"}
+            },
+        },
+        "a": {
+            "url": "http://a",
+            "credentials": {
+                "s3_signing": {
+                    "environment_credentials": {},
+                    "profile_credentials": {},
+                    "metadata_credentials": {"aws_region": "r"},
+                    "web_identity_credentials": {},
+                    "assume_role_credentials": {"aws_signing": {"environment_credentials": {}}},
+                }
+            },
+        },
+    },
     "keys": {"k": {"key": "x"}},
-    "bundles": {"b": {"polling": {"long_polling_timeout_seconds": 1}, "signing": {"keyid": "k"}}},
-    "decision_logs": {"reporting": {}},
-    "status": {},
+    "bundles": {
+        "b": {
+            "service": "s",
+            "polling": {"long_polling_timeout_seconds": 1},
+            "signing": {"keyid": "k"},
+        }
+    },
+    "decision_logs": {"service": "s", "reporting": {}},
+    "status": {"service": "s"},
     "identity": {"issuers": {"i": ISSUER}},
     "server": {"port_token": {"path": "/p"}, "decoding": {"gzip": {}}, "encoding": {"gzip": {}}},
 }
@@ -52,7 +79,7 @@ def settings_that_are_read(monkeypatch):
 
 
 def test_every_setting_is_documented_and_every_documented_setting_is_read(monkeypatch):
-    documented = set(re.findall(r"^\| `([a-z_.<>]+)` \|", CONFIGURATION, re.M))
+    documented = set(re.findall(r"^\| `([a-z0-9_.<>]+)` \|", CONFIGURATION, re.M))
     expected = (
         settings_that_are_read(monkeypatch)
         - SECTIONS

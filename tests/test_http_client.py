@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from policy_agent.config import Credentials, Service
+from policy_agent.config import Bearer, Service
 from policy_agent.errors import TransportError
 from policy_agent.http_client import Limits, Request, send
 from policy_agent.service import ServiceClient
@@ -113,7 +113,7 @@ def test_an_url_of_another_scheme_is_refused():
         fetch("file:///etc/passwd")
 
 
-def test_a_proxy_is_used_unless_the_host_is_exempt(monkeypatch):
+def test_a_proxy_is_used_unless_the_host_is_exempt_or_local(monkeypatch):
     seen = []
 
     def handle(request, body):
@@ -123,9 +123,11 @@ def test_a_proxy_is_used_unless_the_host_is_exempt(monkeypatch):
     with http_server(handle) as url:
         monkeypatch.setenv("http_proxy", url)
         fetch("http://origin.invalid/a")
-        monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-        fetch(url + "/direct")
-    assert seen == ["http://origin.invalid/a", "/direct"]
+        fetch(url + "/local")
+        monkeypatch.setenv("NO_PROXY", "origin.invalid")
+        with pytest.raises(TransportError, match=r"^origin\.invalid: "):
+            fetch("http://origin.invalid/b")
+    assert seen == ["http://origin.invalid/a", "/local"]
 
 
 def test_a_service_adds_its_headers_and_reads_its_token_each_time(tmp_path):
@@ -137,7 +139,7 @@ def test_a_service_adds_its_headers_and_reads_its_token_each_time(tmp_path):
 
     token = tmp_path / "token"
     with http_server(handle) as url:
-        credentials = Credentials(token_path=str(token))
+        credentials = Bearer(token_path=str(token))
         service = Service("s", url + "/v1", headers={"X-A": "b"}, credentials=credentials)
         client = ServiceClient(service)
         for text in ("one", "two\n"):

@@ -4,6 +4,15 @@
 """
 
 from policy_agent.config.active import active_document
+from policy_agent.config.aws import (
+    AssumeRoleCredentials,
+    AwsCredentials,
+    AwsSigning,
+    EnvironmentCredentials,
+    MetadataCredentials,
+    ProfileCredentials,
+    WebIdentityCredentials,
+)
 from policy_agent.config.bundles import (
     DEFAULT_BUNDLE_LIMIT_BYTES,
     FILE_SCHEME,
@@ -12,34 +21,52 @@ from policy_agent.config.bundles import (
     Mirror,
     Signing,
 )
+from policy_agent.config.credentials import (
+    Bearer,
+    ClientAssertion,
+    ClientTls,
+    OAuth2,
+    SignedAssertion,
+)
 from policy_agent.config.decision_logs import DecisionLogs
 from policy_agent.config.delays import Delays
 from policy_agent.config.document import Config, default_config, parse_config, with_bundle_path
 from policy_agent.config.identity import Identity, Issuer
 from policy_agent.config.keys import ALGORITHMS, Key
 from policy_agent.config.server import PortTokenSource, Server
-from policy_agent.config.services import Credentials, Service
+from policy_agent.config.services import Service
 from policy_agent.config.status_reports import StatusReports
 
 __all__ = [
     "ALGORITHMS",
     "DEFAULT_BUNDLE_LIMIT_BYTES",
     "FILE_SCHEME",
+    "AssumeRoleCredentials",
+    "AwsCredentials",
+    "AwsSigning",
+    "Bearer",
     "BundleSource",
+    "ClientAssertion",
+    "ClientTls",
     "Config",
-    "Credentials",
     "DecisionLogs",
     "Delays",
+    "EnvironmentCredentials",
     "Freshness",
     "Identity",
     "Issuer",
     "Key",
+    "MetadataCredentials",
     "Mirror",
+    "OAuth2",
     "PortTokenSource",
+    "ProfileCredentials",
     "Server",
     "Service",
+    "SignedAssertion",
     "Signing",
     "StatusReports",
+    "WebIdentityCredentials",
     "active_document",
     "default_config",
     "parse_config",

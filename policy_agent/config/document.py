@@ -65,11 +65,12 @@ def parse_config(document: Mapping[str, Any]) -> Config:
     """
     findings = Findings()
     top = Section(document, "", findings)
-    services = {
-        name: read_service(section, name) for name, section in top.sections("services").items()
-    }
     keys = {name: read_key(section, name) for name, section in top.sections("keys").items()}
     directory = top.text("persistence_directory", DEFAULT_PERSISTENCE_DIRECTORY)
+    services = {
+        name: read_service(section, name, keys)
+        for name, section in top.sections("services").items()
+    }
     config = default_config(
         services=services,
         keys=keys,

@@ -1,4 +1,4 @@
-"""Keys that bundle signatures are verified with."""
+"""Keys that bundle signatures are verified with and tokens are signed with."""
 
 from __future__ import annotations
 
@@ -14,12 +14,18 @@ ALGORITHMS: Final = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A verification key; the algorithm is pinned here and never taken from a token."""
+    """A key; the algorithm is pinned here and never taken from a token.
+
+    Attributes:
+        key: to verify with, "" for a key that only signs.
+        private_key: to sign with, "" for a key that only verifies.
+    """
 
     id: str
     key: str = field(repr=False)
     algorithm: str = "RS256"
     scope: str = ""
+    private_key: str = field(default="", repr=False)
 
 
 def read_key(section: Section, name: str) -> Key:
@@ -27,8 +33,8 @@ def read_key(section: Section, name: str) -> Key:
     algorithm = section.text("algorithm", "RS256")
     if algorithm not in ALGORITHMS:
         section.problem("algorithm", f"must be one of {', '.join(sorted(ALGORITHMS))}")
-    key = section.text("key", required=True)
+    private_key = section.text("private_key")
+    key = section.text("key", required=not private_key)
     scope = section.text("scope")
-    section.text("private_key")
     section.finish()
-    return Key(id=name, key=key, algorithm=algorithm, scope=scope)
+    return Key(id=name, key=key, algorithm=algorithm, scope=scope, private_key=private_key)

@@ -128,6 +128,16 @@ class Section:
                 self.problem(f"{key}.{name}", "must be a string")
         return {name: item for name, item in value.items() if isinstance(item, str)}
 
+    def values(self, key: str) -> dict[str, Any]:
+        """Read an object whose values may be anything."""
+        value = self._get(key)
+        if value is None:
+            return {}
+        if not isinstance(value, Mapping):
+            self.problem(key, "must be an object")
+            return {}
+        return dict(value)
+
     def section(self, key: str) -> Section:
         """Read an object; an absent one is empty."""
         return Section(self._get(key), self.name(key), self._findings)

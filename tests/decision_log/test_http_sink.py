@@ -5,7 +5,7 @@ import gzip
 
 import pytest
 
-from policy_agent.config import Credentials, Service
+from policy_agent.config import Bearer, Service
 from policy_agent.decision_log.sinks.http import HttpSink
 from policy_agent.errors import ShipError
 from policy_agent.service import ServiceClient
@@ -17,7 +17,7 @@ def send(url, *, resource="/logs", timeout_seconds=5.0, own_limit_seconds=10.0):
     service = Service(
         "r",
         url,
-        credentials=Credentials(token="t0ken"),
+        credentials=Bearer(token="t0ken"),
         response_timeout_seconds=own_limit_seconds,
     )
     sink = HttpSink(ServiceClient(service), resource)

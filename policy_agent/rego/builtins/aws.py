@@ -1,17 +1,17 @@
 """OPA's signing of requests to AWS, version 4.
 
-Pure. Source: OPA v1.22 v1/topdown/providers.go and internal/providers/aws/signing_v4.go.
+Pure. Source: OPA v1.22 v1/topdown/providers.go.
 """
 
 from __future__ import annotations
 
 import hashlib
-import hmac
 import re
 from datetime import UTC, datetime, timedelta
 from typing import Final
 from urllib.parse import quote, unquote_to_bytes
 
+from policy_agent.credentials.sigv4 import UNSIGNED_PAYLOAD, Signer, ToSign
 from policy_agent.rego.builtins.go_text import to_bytes
 from policy_agent.rego.builtins.http_request import json_body, need_request, text_or_empty
 from policy_agent.rego.builtins.operand_text import quoted, set_text
@@ -25,9 +25,6 @@ from policy_agent.rego.builtins.registry import (
 from policy_agent.rego.values import Frozen, Value
 
 _REQUIRED: Final = ("aws_access_key", "aws_region", "aws_secret_access_key", "aws_service")
-_UNSIGNED_HEADERS: Final = frozenset(("authorization", "user-agent", "x-amzn-trace-id"))
-_HASH_HEADER_SERVICES: Final = ("s3", "glacier")
-_UNSIGNED_PAYLOAD: Final = "UNSIGNED-PAYLOAD"
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _URL: Final = re.compile(r"(?:[^:/?#]+:)?(?://([^/?#]*))?([^?#]*)(?:\?([^#]*))?(?:#.*)?", re.DOTALL)
 _ESCAPED_PATH: Final = re.compile(r"(?:[A-Za-z0-9\-_.~$&+,/:;=@!'()*\[\]]|%[0-9A-Fa-f]{2})*")
@@ -66,7 +63,7 @@ def _sign_req(request: Value, config: Value, time_ns: Value) -> Value:
     unsigned = config.get("disable_payload_signing", False)
     if type(unsigned) is not bool:
         raise operand_error(2, "invalid value for 'disable_payload_signing' in AWS config")
-    payload_hash = _UNSIGNED_PAYLOAD if unsigned else hashlib.sha256(body).hexdigest()
+    payload_hash = UNSIGNED_PAYLOAD if unsigned else hashlib.sha256(body).hexdigest()
     texts = {text_or_empty(key): text_or_empty(value) for key, value in headers.items()}
     added = _signature_headers(request, config, time_ns, payload_hash, texts)
     return {**request, "headers": {**texts, **added}}
@@ -80,42 +77,16 @@ def _signature_headers(
     headers: dict[str, str],
 ) -> dict[str, str]:
     """Return the headers that sign a request."""
+    signer = Signer(
+        access_key=config["aws_access_key"],
+        secret_key=config["aws_secret_access_key"],
+        session_token=text_or_empty(config.get("aws_session_token")),
+        region=config["aws_region"],
+        service=config["aws_service"],
+    )
     host, path, query = _split_url(request["url"])
-    now = _EPOCH + timedelta(seconds=time_ns // 1_000_000_000)
-    added = {"host": host, "x-amz-date": f"{now:%Y%m%dT%H%M%SZ}"}
-    service, region = config["aws_service"], config["aws_region"]
-    if service in _HASH_HEADER_SERVICES:
-        added["x-amz-content-sha256"] = payload_hash
-    if token := text_or_empty(config.get("aws_session_token")):
-        added["x-amz-security-token"] = token
-    signed = dict(added)
-    for name, text in headers.items():
-        if name.lower() not in _UNSIGNED_HEADERS:
-            signed[name.lower()] = text
-    names = sorted(signed)
-    name_list = ";".join(names)
-    lines = [request["method"], path, query, *(f"{name}:{signed[name]}" for name in names)]
-    canonical = "\n".join([*lines, "", name_list, payload_hash])
-    scope = f"{now:%Y%m%d}/{region}/{service}/aws4_request"
-    to_sign = "\n".join(
-        ("AWS4-HMAC-SHA256", added["x-amz-date"], scope, _sha256(canonical.encode()).hex())
-    )
-    key = f"AWS4{config['aws_secret_access_key']}".encode()
-    for part in (f"{now:%Y%m%d}", region, service, "aws4_request"):
-        key = _mac(key, part)
-    authorization = (
-        f"AWS4-HMAC-SHA256 Credential={config['aws_access_key']}/{scope},"
-        f"SignedHeaders={name_list},Signature={_mac(key, to_sign).hex()}"
-    )
-    return {"Authorization": authorization, **added}
-
-
-def _sha256(raw: bytes) -> bytes:
-    return hashlib.sha256(raw).digest()
-
-
-def _mac(key: bytes, message: str) -> bytes:
-    return hmac.new(key, message.encode(), hashlib.sha256).digest()
+    at = _EPOCH + timedelta(seconds=time_ns // 1_000_000_000)
+    return signer.headers(ToSign(request["method"], host, path, query, headers, payload_hash), at)
 
 
 def _split_url(url: str) -> tuple[str, str, str]:

@@ -1,0 +1,98 @@
+"""Servers that others wrote, run as processes: S3, STS and ECR, OCI registries, nginx.
+
+A program that is not there skips the test, saying which; `.ci/run` installs them all.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+_START_SECONDS = 30
+_GO_BIN = Path(os.environ.get("GOPATH", Path.home() / "go")) / "bin"
+
+
+def program(name: str, *places: str) -> str:
+    """Return the path of a program, or skip the test."""
+    path = shutil.which(name, path=os.pathsep.join((os.environ["PATH"], str(_GO_BIN), *places)))
+    if path is None:
+        pytest.skip(f"no {name}: .ci/run installs it")
+    return path
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
+
+
+@contextlib.contextmanager
+def running(command: list[str], port: int, directory: Path, **environ: str) -> Iterator[None]:
+    """Run a server until it is no longer needed; its output goes to `<directory>/server.log`."""
+    with open(directory / "server.log", "wb") as log:
+        process = subprocess.Popen(
+            command,
+            stdout=log,
+            stderr=log,
+            cwd=directory,
+            env={**os.environ, **environ},
+            start_new_session=True,
+        )
+    try:
+        _wait(process, port, directory)
+        yield
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def _wait(process: subprocess.Popen[bytes], port: int, directory: Path) -> None:
+    deadline = time.monotonic() + _START_SECONDS
+    while True:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+            return
+        if process.poll() is not None or time.monotonic() > deadline:
+            raise RuntimeError((directory / "server.log").read_text("utf-8", "replace")[-2000:])
+        time.sleep(0.02)
+
+
+@contextlib.contextmanager
+def moto(directory: Path) -> Iterator[str]:
+    """AWS's services as moto imitates them; yields the URL of all."""
+    pytest.importorskip("moto", reason="no moto: it is among the development dependencies")
+    port = free_port()
+    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+    with running(command, port, directory):
+        yield f"http://127.0.0.1:{port}"
+
+
+@contextlib.contextmanager
+def versitygw(directory: Path, access_key: str, secret_key: str) -> Iterator[str]:
+    """An S3 server that checks signatures as AWS does."""
+    port = free_port()
+    (directory / "buckets").mkdir(exist_ok=True)
+    command = [program("versitygw"), "--port", f"127.0.0.1:{port}", "--quiet", "posix", "buckets"]
+    keys = {"ROOT_ACCESS_KEY_ID": access_key, "ROOT_SECRET_ACCESS_KEY": secret_key}
+    with running(command, port, directory, **keys):
+        yield f"http://127.0.0.1:{port}"
+
+
+def exchange(
+    method: str, url: str, body: bytes = b"", headers: dict[str, str] | None = None
+) -> http.client.HTTPResponse:
+    """Send one request, as the publisher's tools would."""
+    host, _, path = url.removeprefix("http://").partition("/")
+    connection = http.client.HTTPConnection(host, timeout=10)
+    connection.request(method, f"/{path}", body, headers or {})
+    return connection.getresponse()
