@@ -10,7 +10,14 @@ from policy_agent.publisher.bench_report import FORMATS, histogram
 from policy_agent.publisher.eval_report import errors_json
 from policy_agent.publisher.measuring import durations_ns
 from policy_agent.publisher.problem_report import Problem, problems_of, problems_text
-from policy_agent.publisher.query_flags import add_query_flags, input_of, policy_of, query_of
+from policy_agent.publisher.query_flags import (
+    add_query_flags,
+    input_of,
+    options_of,
+    policy_of,
+    query_of,
+    sources_of,
+)
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -41,7 +48,7 @@ def main(arguments: argparse.Namespace) -> int:
     try:
         query = query_of(arguments)
         given = input_of(arguments)
-        with policy_of(arguments) as policy:
+        with policy_of(sources_of(arguments), options_of(arguments)) as policy:
             if not policy.results(query, given) and arguments.fail:
                 return _report(["undefined result"], arguments.format)
             for _ in range(arguments.count):

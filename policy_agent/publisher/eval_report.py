@@ -6,22 +6,51 @@ Pure.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final
+from dataclasses import dataclass, field
+from typing import Any, Final
 
 import msgspec
 
 from policy_agent import codec
+from policy_agent.publisher.coverage_report import coverage_json, coverage_percent
+from policy_agent.publisher.explanation import explanation_json
 from policy_agent.publisher.ordered_json import in_order, indented
 from policy_agent.publisher.problem_report import Problem, problems_json
-from policy_agent.publisher.text_table import text_table
+from policy_agent.publisher.profile import LineProfile, profile_json, profile_text
+from policy_agent.publisher.text_table import plain_table, text_table
 from policy_agent.rego.results import ExpressionValue, QueryResult
+from policy_agent.rego.tracing.coverage import FileCoverage
+from policy_agent.rego.tracing.history import Event
+from policy_agent.rego.tracing.trace_text import trace_text
 
-Results = Sequence[QueryResult]
+
+@dataclass(slots=True)
+class Answer:
+    """The results of a query, and what was asked for besides.
+
+    Attributes:
+        query: its text.
+        rewritten: the compiler's names of variables -> the author's.
+        explanation: None unless it was asked for.
+        profile: likewise.
+        coverage: likewise.
+        supplementary: coverage without an optimization, by the kind of range it explains.
+        shows_values: whether traces show the values of variables.
+    """
+
+    results: Sequence[QueryResult]
+    query: str = ""
+    rewritten: Mapping[str, str] = field(default_factory=dict)
+    explanation: list[Event] | None = None
+    profile: list[LineProfile] | None = None
+    coverage: Mapping[str, FileCoverage] | None = None
+    supplementary: Mapping[str, Mapping[str, FileCoverage]] = field(default_factory=dict)
+    shows_values: bool = False
 
 
-def as_json(results: Results) -> str:
+def as_json(answer: Answer) -> str:
     """Return OPA's JSON document; that of no result is empty."""
-    return indented({"result": [_document(each) for each in results]} if results else {})
+    return indented(in_order(_documents(answer)))
 
 
 def errors_json(problems: Sequence[Problem], *, format_name: str) -> str:
@@ -31,20 +60,26 @@ def errors_json(problems: Sequence[Problem], *, format_name: str) -> str:
     return indented(codec.decode_json(document.encode())) if format_name == "discard" else document
 
 
-def _discarded(results: Results) -> str:
-    return indented({"result": "discarded"} if results else {})
+def _discarded(answer: Answer) -> str:
+    documents = _documents(answer)
+    if answer.results:
+        documents["result"] = "discarded"
+    # It passes through Go's maps, which sort.
+    return indented(codec.decode_json(codec.encode_json(documents)))
 
 
-def _values(results: Results) -> str:
-    return "".join(indented([each.value for each in result.expressions]) for result in results)
+def _values(answer: Answer) -> str:
+    return "".join(
+        indented([each.value for each in result.expressions]) for result in answer.results
+    )
 
 
-def _bindings(results: Results) -> str:
-    return "".join(indented(result.bindings) for result in results)
+def _bindings(answer: Answer) -> str:
+    return "".join(indented(result.bindings) for result in answer.results)
 
 
-def _raw(results: Results) -> str:
-    lines = (" ".join(map(_raw_value, result.expressions)) for result in results)
+def _raw(answer: Answer) -> str:
+    lines = (" ".join(map(_raw_value, result.expressions)) for result in answer.results)
     return "".join(f"{line}\n" for line in lines)
 
 
@@ -53,7 +88,20 @@ def _raw_value(expression: ExpressionValue) -> str:
     return value if isinstance(value, str) else codec.encode_json(value).decode()
 
 
-def _pretty(results: Results) -> str:
+def _pretty(answer: Answer) -> str:
+    text = ""
+    if answer.explanation:
+        text = trace_text(answer.explanation, answer.rewritten, values=answer.shows_values)
+    text += _pretty_results(answer.results)
+    if answer.profile:
+        text += profile_text(answer.profile, answer.query)
+    if answer.coverage is not None:
+        percent = f"{coverage_percent(answer.coverage):.2f}"
+        text += plain_table([("Overall Coverage", percent)])
+    return text
+
+
+def _pretty_results(results: Sequence[QueryResult]) -> str:
     if not results:
         return "undefined\n"
     first = results[0]
@@ -77,6 +125,20 @@ def _pretty(results: Results) -> str:
     return text_table(header, [[codec.encode_json(cell).decode() for cell in row] for row in rows])
 
 
+def _documents(answer: Answer) -> dict[str, Any]:
+    """Return the members of OPA's JSON document, in its order."""
+    documents: dict[str, Any] = {}
+    if answer.results:
+        documents["result"] = [_document(each) for each in answer.results]
+    if answer.explanation:
+        documents["explanation"] = explanation_json(answer.explanation, answer.rewritten)
+    if answer.profile:
+        documents["profile"] = profile_json(answer.profile)
+    if answer.coverage is not None:
+        documents["coverage"] = coverage_json(answer.coverage, answer.supplementary)
+    return documents
+
+
 def _document(result: QueryResult) -> msgspec.Raw:
     expressions = [
         in_order(
@@ -92,7 +154,7 @@ def _document(result: QueryResult) -> msgspec.Raw:
     return in_order({"expressions": expressions, **bindings})
 
 
-FORMATS: Final[Mapping[str, Callable[[Results], str]]] = {
+FORMATS: Final[Mapping[str, Callable[[Answer], str]]] = {
     "json": as_json,
     "values": _values,
     "bindings": _bindings,

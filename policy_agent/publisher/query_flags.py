@@ -72,12 +72,11 @@ def input_of(arguments: argparse.Namespace) -> Any:
     return read_document(arguments.input) if arguments.input else UNDEFINED
 
 
-def policy_of(arguments: argparse.Namespace, *, timeout_seconds: float | None = None) -> Policy:
-    """Load and compile the policies; what they print goes to stderr.
+def sources_of(arguments: argparse.Namespace) -> Sources:
+    """Load the policies and data.
 
     Raises:
         BundleError: something cannot be loaded.
-        PolicyError: the policies cannot be compiled.
     """
     sources = Sources()
     try:
@@ -85,16 +84,33 @@ def policy_of(arguments: argparse.Namespace, *, timeout_seconds: float | None = 
     except BundleDownloadError as exc:
         raise BundleDownloadError(f"loading error: {exc}") from exc
     load_paths(arguments.data, into=sources, ignore=arguments.ignore)
+    return sources
+
+
+def options_of(arguments: argparse.Namespace) -> CompileOptions:
+    """Return how to compile; what policies print goes to stderr.
+
+    Raises:
+        BundleError: the schemas cannot be loaded.
+    """
+    version = 0 if arguments.v0_compatible else 1
+    return CompileOptions(load_schemas(arguments.schema), version, _print)
+
+
+def policy_of(
+    sources: Sources, options: CompileOptions, *, timeout_seconds: float | None = None
+) -> Policy:
+    """Compile the policies.
+
+    Raises:
+        PolicyError: they cannot be compiled.
+    """
     return Policy.from_modules(
         sources.modules,
         sources.data,
         rego_versions=sources.rego_versions,
         deadline_seconds=timeout_seconds or math.inf,
-        options=CompileOptions(
-            schemas=load_schemas(arguments.schema),
-            rego_version=0 if arguments.v0_compatible else 1,
-            print_to=_print,
-        ),
+        options=options,
     )
 
 

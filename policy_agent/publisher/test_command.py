@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 import re
 import sys
-from collections.abc import Mapping
 from typing import Final
 
 from policy_agent.errors import ConfigError, PolicyAgentError
 from policy_agent.publisher import test_report
+from policy_agent.publisher.coverage_flags import SUPPLEMENTARY, add_coverage_flags, coverage_kinds
 from policy_agent.publisher.coverage_report import coverage_json, coverage_percent, threshold_text
 from policy_agent.publisher.duration_flag import positive_seconds
 from policy_agent.publisher.failing_line import FailingLines
@@ -26,11 +26,6 @@ from policy_agent.rego.tracing.filters import FILTERS, notes_and_fails
 from policy_agent.rego.tracing.instrument import Detail
 from policy_agent.rego.tracing.places import Places
 
-# Kind of a range that is not covered -> how the tests run once more to find it.
-_SUPPLEMENTARY: Final[Mapping[str, Detail]] = {
-    "index_excluded": Detail(indexing=False),
-    "early_exit": Detail(early_exit=False),
-}
 _TIMEOUT_SECONDS: Final = 5.0
 _BENCH_TIMEOUT_SECONDS: Final = 30.0
 
@@ -55,14 +50,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-p", "--parallel", type=int, default=1, help="accepted; tests run one after the other"
     )
-    parser.add_argument("-c", "--coverage", action="store_true", help="report coverage as JSON")
-    parser.add_argument(
-        "--coverage-runs",
-        type=_coverage_runs,
-        metavar="KINDS",
-        help="why a range is not covered: run again without these (default index_excluded,"
-        "early_exit; may be empty)",
-    )
+    add_coverage_flags(parser, "-c", "--coverage")
     parser.add_argument(
         "--threshold",
         type=_percent,
@@ -125,8 +113,9 @@ class _Command:
         wants_trace = (arguments.verbose or arguments.var_values) and not arguments.bench
         detail = Detail(values=True) if wants_trace else None
         self._tested = self._compiled(Detail() if arguments.coverage else detail)
-        kinds = arguments.coverage_runs if arguments.coverage else ()
-        self._supplementary = {kind: self._compiled(_SUPPLEMENTARY[kind]) for kind in kinds}
+        self._supplementary = {
+            kind: self._compiled(SUPPLEMENTARY[kind]) for kind in coverage_kinds(arguments)
+        }
         self._chosen = [test for test in self._tested.tests if re.search(arguments.run, test.query)]
 
     def __enter__(self) -> _Command:
@@ -237,11 +226,9 @@ def _check(arguments: argparse.Namespace) -> None:
         re.compile(arguments.run)
     except re.error as exc:
         raise ConfigError([f"--run: not a regular expression: {exc}"]) from exc
-    asks_for_coverage = arguments.threshold > 0 or arguments.coverage_runs is not None
-    arguments.coverage = arguments.coverage or asks_for_coverage
+    arguments.coverage = arguments.coverage or arguments.threshold > 0
+    coverage_kinds(arguments)
     arguments.verbose = arguments.verbose or arguments.explain is not None
-    if arguments.coverage_runs is None:
-        arguments.coverage_runs = tuple(_SUPPLEMENTARY)
     if arguments.coverage and arguments.bench:
         raise ConfigError(["coverage reporting is not supported when benchmarking tests"])
     if arguments.format == "gobench" and not arguments.bench:
@@ -255,15 +242,6 @@ def _load(arguments: argparse.Namespace) -> Sources:
     else:
         load_paths(arguments.paths, into=sources, ignore=arguments.ignore)
     return sources
-
-
-def _coverage_runs(text: str) -> tuple[str, ...]:
-    kinds = tuple(filter(None, text.split(",")))
-    for kind in kinds:
-        if kind not in _SUPPLEMENTARY:
-            known = " or ".join(_SUPPLEMENTARY)
-            raise argparse.ArgumentTypeError(f"{kind}: must be {known}")
-    return kinds
 
 
 def _percent(text: str) -> float:

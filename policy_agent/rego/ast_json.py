@@ -45,6 +45,16 @@ def body_to_json(body: ast.Body, *, locations: bool = False) -> list[_Json]:
     return _Writer(locations=locations).body(body)
 
 
+def expression_to_json(expr: ast.Expr) -> _Json:
+    """Return one line of a body as OPA's JSON."""
+    return _Writer(locations=False).expression(expr)
+
+
+def rule_to_json(rule: ast.Rule) -> _Json:
+    """Return a rule as OPA's JSON."""
+    return _Writer(locations=False).rule(rule)
+
+
 class _Writer:
     def __init__(self, *, locations: bool) -> None:
         self._locations = locations

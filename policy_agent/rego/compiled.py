@@ -129,6 +129,7 @@ class CompiledPolicy:
             data=data,
             refused=NETWORK_BUILTINS,
             schemas=options.schemas or None,
+            strict=options.strict,
         )
         watch = options.watch
         compiled = compile_checked(

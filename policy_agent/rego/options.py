@@ -48,12 +48,14 @@ class CompileOptions:
         rego_version: of the modules of which nothing else is said.
         print_to: takes each line that `print` writes in `results`; None to compile such calls away.
         watch: what takes part in order to watch evaluations.
+        strict: refuse what OPA's strict mode refuses.
     """
 
     schemas: Mapping[str, Any] = field(default_factory=dict)
     rego_version: int = 1
     print_to: Callable[[str], None] | None = None
     watch: Watch = UNWATCHED
+    strict: bool = False
 
 
 DEFAULT_OPTIONS: Final = CompileOptions()

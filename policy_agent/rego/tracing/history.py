@@ -67,6 +67,7 @@ class _Open:
     parent: int
     exprs: dict[int, ast.Expr] = field(default_factory=dict)
     values: dict[str, Value] = field(default_factory=dict)
+    known: dict[int, frozenset[str]] = field(default_factory=dict)
     index: int = -1
     holds: bool = False
 
@@ -118,6 +119,9 @@ class _History:
             here.exprs[site.index] = site.node
             here.index, here.holds = site.index, False
             here.values.update(told)
+            # What later expressions found is not known when an earlier one is tried again.
+            known = here.known.setdefault(site.index, frozenset(here.values))
+            here.values = {name: value for name, value in here.values.items() if name in known}
             yield _of_expr(Op.EVAL, here, site.index)
         else:
             here.values.update(told)

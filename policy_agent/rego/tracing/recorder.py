@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -20,10 +21,12 @@ class Passed:
 
     Attributes:
         values: of the site's variables.
+        at_ns: when, on the performance counter.
     """
 
     site: Site
     values: tuple[Value, ...]
+    at_ns: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +96,7 @@ class Recorder(Watch):
     def _pass(self, number: int, values: list[Value]) -> bool:
         self.passed.add(number)
         if self._keeps_order:
-            self.records.append(Passed(self.sites[number], tuple(values)))
+            self.records.append(Passed(self.sites[number], tuple(values), time.perf_counter_ns()))
         return True
 
     def _note(self, message: Value) -> Value:
