@@ -98,6 +98,7 @@ class Agent:
             default_decision=config.default_decision,
             show_decision_ids=self.decision_log is not None,
             access=access,
+            authzen=config.authzen,
             port_token=PortToken.open(token) if (token := config.server.port_token) else None,
         )
         self.app = App(services)

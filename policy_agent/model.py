@@ -131,6 +131,7 @@ class Decision:
         query: the text of a query, "" for a document.
         input: UNDEFINED when the caller sent none.
         result: UNDEFINED when the policy gave no value.
+        mapped_result: what the caller was told instead, UNDEFINED where that is the result.
         error: OPA's JSON error object when evaluation failed, or why no policy was asked.
         revisions: bundle name -> revision at the time of the query.
         timestamp_ns: wall clock, nanoseconds since the epoch.
@@ -152,6 +153,7 @@ class Decision:
     metrics: Mapping[str, int]
     query: str = ""
     batch_decision_id: str = ""
+    mapped_result: Any = UNDEFINED
     requested_by: str | None = None
     custom: Mapping[str, Any] = field(default_factory=dict)
     refused: bool = False

@@ -49,6 +49,7 @@ EVERY_SECTION = {
     "decision_logs": {"service": "s", "reporting": {}},
     "status": {"service": "s"},
     "identity": {"issuers": {"i": ISSUER}},
+    "authzen": {"decision": "a/b", "search": {}},
     "server": {"port_token": {"path": "/p"}, "decoding": {"gzip": {}}, "encoding": {"gzip": {}}},
 }
 SECTIONS = {"services", "keys", "bundles", "decision_logs", "status", "server", "identity"}

@@ -4,6 +4,7 @@
 """
 
 from policy_agent.config.active import active_document
+from policy_agent.config.authzen import OBLIGATION_TYPES, AuthZen
 from policy_agent.config.aws import (
     AssumeRoleCredentials,
     AwsCredentials,
@@ -41,7 +42,9 @@ __all__ = [
     "ALGORITHMS",
     "DEFAULT_BUNDLE_LIMIT_BYTES",
     "FILE_SCHEME",
+    "OBLIGATION_TYPES",
     "AssumeRoleCredentials",
+    "AuthZen",
     "AwsCredentials",
     "AwsSigning",
     "Bearer",

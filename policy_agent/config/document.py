@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from policy_agent import __version__
+from policy_agent.config.authzen import AuthZen, read_authzen
 from policy_agent.config.bundles import FILE_SCHEME, BundleSource, read_bundle
 from policy_agent.config.decision_logs import DecisionLogs, read_decision_logs
 from policy_agent.config.identity import Identity, read_identity
@@ -48,6 +49,7 @@ class Config:
     status: StatusReports | None = None
     server: Server = DEFAULT_SERVER
     identity: Identity | None = None
+    authzen: AuthZen | None = None
     default_decision: str = "system/main"
     default_authorization_decision: str = "system/authz/allow"
     persistence_directory: str = DEFAULT_PERSISTENCE_DIRECTORY
@@ -84,6 +86,7 @@ def parse_config(document: Mapping[str, Any]) -> Config:
         status=read_status_reports(top.section("status"), services) if top.has("status") else None,
         server=read_server(top.section("server"), directory),
         identity=read_identity(top.section("identity")) if top.has("identity") else None,
+        authzen=read_authzen(top.section("authzen")) if top.has("authzen") else None,
         default_decision=top.text("default_decision", "/system/main").strip("/"),
         default_authorization_decision=top.text(
             "default_authorization_decision", "/system/authz/allow"

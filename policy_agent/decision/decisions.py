@@ -61,6 +61,7 @@ class Question(Asked):
         parse_ns: how long reading the input took.
         strict: whether a failing built-in function is an error rather than undefined.
         batch_decision_id: of the call that asks several questions, "" for a single one.
+        map_result: the policy's value, UNDEFINED included -> what the caller is told instead.
     """
 
     path: str
@@ -69,6 +70,7 @@ class Question(Asked):
     custom: Mapping[str, Any] = field(default_factory=dict)
     strict: bool = False
     batch_decision_id: str = ""
+    map_result: Callable[[Any], Any] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,6 +123,9 @@ class Decisions:
         result: Any = UNDEFINED
         if snapshot is not None and not refused:
             result, problem = _evaluated(question, value, snapshot)
+        mapped: Any = UNDEFINED
+        if question.map_result is not None and problem is None:
+            mapped = question.map_result(result)
         now_ns = time.perf_counter_ns()
         decision = Decision(
             decision_id=self.new_id(),
@@ -138,6 +143,7 @@ class Decisions:
             requested_by=question.requested_by,
             custom=question.custom,
             batch_decision_id=question.batch_decision_id,
+            mapped_result=mapped,
             refused=refused,
             trace=question.trace,
         )

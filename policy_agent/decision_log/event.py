@@ -49,6 +49,8 @@ def build_event(
         event["input"] = decision.input
     if decision.result is not UNDEFINED:
         event["result"] = decision.result
+    if decision.mapped_result is not UNDEFINED:
+        event["mapped_result"] = decision.mapped_result
     if decision.error is not None:
         event["error"] = decision.error
     if decision.metrics:

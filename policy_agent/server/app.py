@@ -60,6 +60,7 @@ class App:
             body=request.body,
             client=request.client,
             started_ns=started_ns,
+            scheme=request.scheme,
         )
         try:
             answer = self._answer(call, route, request)

@@ -22,6 +22,7 @@ class Call:
         parsed: the body as authorization has seen it, UNDEFINED where it has not.
         client: `ip:port`, None where there is none.
         started_ns: `time.perf_counter_ns()` when the request arrived.
+        scheme: `http` or `https`.
         refusal: why no policy may decide now, "" when one may.
     """
 
@@ -33,6 +34,7 @@ class Call:
     body: bytes
     client: str | None
     started_ns: int
+    scheme: str = "http"
     refusal: str = ""
     parsed: Any = UNDEFINED
 

@@ -56,6 +56,7 @@ class Request:
         target: path and query as sent.
         headers: names in lower case, in order, repetitions included.
         client: `ip:port`, None where there is none.
+        scheme: `http` or `https`.
         peer: tells who a TLS client is by its certificate; None when it has shown none.
     """
 
@@ -64,6 +65,7 @@ class Request:
     headers: list[tuple[bytes, bytes]]
     body: bytes
     client: str | None
+    scheme: str = "http"
     peer: Callable[[], Any] | None = None
 
 
@@ -133,6 +135,7 @@ class HttpProtocol(asyncio.Protocol):
         self._parser = httptools.HttpRequestParser(self)
         self._transport: asyncio.Transport
         self._client: str | None = None
+        self._scheme = "http"
         self._peer: Callable[[], Any] | None = None
         # The request being read.
         self._target = b""
@@ -172,6 +175,8 @@ class HttpProtocol(asyncio.Protocol):
             host, port = name[:2]
             self._client = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         tls = transport.get_extra_info("ssl_object")
+        if tls is not None:
+            self._scheme = "https"
         certificate = tls.getpeercert(binary_form=True) if tls is not None else None
         if certificate and self._identify is not None:
             self._peer = functools.partial(self._identify, certificate)
@@ -266,6 +271,7 @@ class HttpProtocol(asyncio.Protocol):
             headers=self._headers,
             body=body[0] if len(body) == 1 else b"".join(body),
             client=self._client,
+            scheme=self._scheme,
             peer=self._peer,
         )
         keep_alive = self._parser.should_keep_alive()

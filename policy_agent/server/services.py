@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from policy_agent.config import Server
+from policy_agent.config import AuthZen, Server
 from policy_agent.decision.decisions import Decisions
 from policy_agent.model import JsonObject
 from policy_agent.server.access import Access
@@ -76,6 +76,7 @@ class Services:
     Attributes:
         default_decision: what `POST /` asks, a path below `data`.
         show_decision_ids: whether answers name their decision, as OPA's do when it logs.
+        authzen: which rules answer AuthZEN's requests, None when none do.
         access: who may ask, None when everybody may.
         meter: counts what was answered.
         port_token: what requests must bring; None for nothing.
@@ -88,5 +89,6 @@ class Services:
     default_decision: str
     show_decision_ids: bool
     access: Access | None = None
+    authzen: AuthZen | None = None
     meter: Meter = field(default_factory=Meter)
     port_token: PortToken | None = None

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from policy_agent.server.routes import (
+    authzen,
     batch,
     compilation,
     data,
@@ -24,6 +25,7 @@ from policy_agent.server.routing import Route
 ROUTES: Final[tuple[Route, ...]] = (
     *data.ROUTES,
     *batch.ROUTES,
+    *authzen.ROUTES,
     *obligations.ROUTES,
     *health.ROUTES,
     *status.ROUTES,

@@ -16,14 +16,12 @@ from policy_agent.model import Decision, JsonObject
 from policy_agent.server import request as reading
 from policy_agent.server import results, wire
 from policy_agent.server.call import Call
-from policy_agent.server.questions import Questions, decide
+from policy_agent.server.questions import TURN, Questions, decide
 from policy_agent.server.results import V1Options
 from policy_agent.server.routing import Route
 from policy_agent.server.services import Services
 from policy_agent.server.wire import Answer
 
-# Others must not wait for the whole batch: about 3 ms of decisions.
-TURN: Final = 64
 _NO_INPUTS: Final = {
     "code": "api_usage_warning",
     "message": "'inputs' key missing from the request",
