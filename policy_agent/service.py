@@ -66,7 +66,8 @@ class ServiceClient:
         """Send one request to the service with its headers and credentials.
 
         Args:
-            request: its own headers win over the service's.
+            request: its own headers win over the service's; one with `Authorization` needs no
+                credentials.
             received: told of the answer as it arrives.
 
         Raises:
@@ -74,7 +75,8 @@ class ServiceClient:
         """
         own = {"User-Agent": USER_AGENT, **self._service.headers}
         request = replace(request, headers={**own, **request.headers})
-        vouching = await self._authorizer.headers(request, limits.timeout_seconds)
-        request = replace(request, headers={**request.headers, **vouching})
+        if "Authorization" not in request.headers:
+            vouching = await self._authorizer.headers(request, limits.timeout_seconds)
+            request = replace(request, headers={**request.headers, **vouching})
         tls = self._tls.context() if request.url.startswith("https:") else None
         return await http_client.send(request, limits, tls=tls, received=received)

@@ -5,8 +5,8 @@ A program that is not there skips the test, saying which; `.ci/run` installs the
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-import http.client
 import os
 import shutil
 import signal
@@ -18,6 +18,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from policy_agent.http_client import Limits, Request, Response, send
 
 _START_SECONDS = 30
 _GO_BIN = Path(os.environ.get("GOPATH", Path.home() / "go")) / "bin"
@@ -90,9 +92,6 @@ def versitygw(directory: Path, access_key: str, secret_key: str) -> Iterator[str
 
 def exchange(
     method: str, url: str, body: bytes = b"", headers: dict[str, str] | None = None
-) -> http.client.HTTPResponse:
+) -> Response:
     """Send one request, as the publisher's tools would."""
-    host, _, path = url.removeprefix("http://").partition("/")
-    connection = http.client.HTTPConnection(host, timeout=10)
-    connection.request(method, f"/{path}", body, headers or {})
-    return connection.getresponse()
+    return asyncio.run(send(Request(method, url, headers or {}, body), Limits(10, 1 << 20)))

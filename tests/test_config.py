@@ -63,7 +63,7 @@ def test_defaults_are_opas():
 def test_every_wrong_value_is_reported_at_once_by_key():
     problems = problems_of(
         {
-            "services": {"s": {"url": "ftp://x"}, "t": {"url": "http://t", "type": "oci"}},
+            "services": {"s": {"url": "ftp://x"}, "t": {"url": "http://t", "type": "x"}},
             "bundles": {
                 "b": {"service": "nope", "size_limit_bytes": 0, "signing": {}},
                 "c": {"service": "t", "polling": {"min_delay_seconds": 5}},
@@ -77,7 +77,7 @@ def test_every_wrong_value_is_reported_at_once_by_key():
     )
     assert problems == [
         "services.s.url: must be an http or https URL",
-        "services.t.type: is not supported by this version",
+        "services.t.type: must be oci, or left out",
         "bundles.b.service: is not among services",
         "bundles.b.size_limit_bytes: must be at least 1",
         "bundles.b.signing.keyid: no verification keys configured under keys",

@@ -16,7 +16,6 @@ from urllib.parse import urlsplit
 from policy_agent.bundle.archive import MAX_ARCHIVE_BYTES
 from policy_agent.errors import BundleDownloadError, TransportError
 from policy_agent.http_client import Limits, Received, Request, Response
-from policy_agent.service import ServiceClient
 
 LONG_POLL_TYPE: Final = "application/vnd.openpolicyagent.bundles"
 _OK: Final = 200
@@ -69,6 +68,22 @@ class Origin(Protocol):
         """
 
 
+class Client(Protocol):
+    """What sends requests to a service."""
+
+    @property
+    def timeout_seconds(self) -> float:
+        """How long until an answer has to begin."""
+
+    def url_of(self, resource: str) -> str:
+        """Return the URL of a resource."""
+
+    async def send(
+        self, request: Request, limits: Limits, received: Received | None = None
+    ) -> Response:
+        """Send one request, or raise TransportError."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Partial:
     """The beginning of a bundle whose rest did not arrive."""
@@ -80,7 +95,7 @@ class _Partial:
 class HttpOrigin:
     """A bundle below a service's URL."""
 
-    def __init__(self, client: ServiceClient, resource: str, *, long_polls: bool = False) -> None:
+    def __init__(self, client: Client, resource: str, *, long_polls: bool = False) -> None:
         self._client = client
         self.url = client.url_of(resource)
         self._partial: _Partial | None = None

@@ -140,6 +140,11 @@ def origins_of(source: BundleSource, clients: Clients) -> Origins | None:
 
 def _origin(service: Service, resource: str, clients: Clients, long_polls: bool = False) -> Origin:
     client = clients.setdefault(service.name, ServiceClient(service))
+    if service.is_registry:
+        # Most agents have no registry to ask.
+        from policy_agent.bundle.oci import OciOrigin
+
+        return OciOrigin(client, resource)
     return HttpOrigin(client, resource, long_polls=long_polls)
 
 

@@ -45,7 +45,8 @@ def read_service(section: Section, name: str, keys: Mapping[str, Key]) -> Servic
     if url and not _HTTP_URL.match(url):
         section.problem("url", "must be an http or https URL")
     kind = section.text("type")
-    section.refuse("type")
+    if kind not in ("", "oci"):
+        section.problem("type", "must be oci, or left out")
     tls = section.section("tls")
     service = Service(
         name=name,

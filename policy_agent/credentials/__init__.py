@@ -46,7 +46,8 @@ def authorizer_of(service: Service, tls: TlsFiles) -> Authorizer:
     if isinstance(credentials, Bearer):
         from policy_agent.credentials.bearer import BearerToken
 
-        return BearerToken(credentials, f"{where}.bearer")
+        # OPA's registries are given `user:password` with the scheme Basic, not yet encoded.
+        return BearerToken(credentials, f"{where}.bearer", in_base64=service.is_registry)
     if isinstance(credentials, OAuth2):
         from policy_agent.credentials.oauth2 import AccessToken
 

@@ -94,6 +94,13 @@ def test_an_assertion_is_signed_with_a_key_of_the_configuration():
     assert (assertion.claims, assertion.include_jti) == ({"aud": ["x"]}, True)
 
 
+def test_a_registry_signs_for_ecr():
+    signing = {"s3_signing": {"environment_credentials": {}}}
+    service = service_of(signing, type="oci")
+    assert service.is_registry
+    assert service.credentials == AwsSigning((EnvironmentCredentials(),), "ecr")
+
+
 def test_trust_is_read():
     service = service_of({}, tls={"ca_cert": "/ca.pem", "system_ca_required": True})
     assert (service.ca_cert, service.system_ca_required) == ("/ca.pem", True)
