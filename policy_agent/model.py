@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import cached_property
 from typing import Any, Final, Literal, Protocol
 
 
@@ -103,7 +104,7 @@ class Bundle:
     raw: bytes = field(default=b"", repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Snapshot:
     """All active bundles compiled together; replaced as a whole, never changed.
 
@@ -114,8 +115,8 @@ class Snapshot:
     policy: Evaluator
     bundles: Mapping[str, Bundle]
 
-    @property
-    def revisions(self) -> dict[str, str]:
+    @cached_property
+    def revisions(self) -> Mapping[str, str]:
         """Return bundle name -> revision, "" where a manifest has none."""
         return {name: bundle.manifest.revision for name, bundle in self.bundles.items()}
 

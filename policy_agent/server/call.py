@@ -54,6 +54,8 @@ class Call:
     @property
     def trace(self) -> dict[str, str]:
         """Return the trace that the request belongs to, {} when it says none."""
+        if b"traceparent" not in self.headers and b"x-amzn-trace-id" not in self.headers:
+            return {}
         return read_trace(self.header(b"traceparent"), self.header(b"x-amzn-trace-id"))
 
 

@@ -10,6 +10,7 @@ import re
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qs, unquote
 
@@ -18,6 +19,7 @@ from policy_agent.config import Server
 from policy_agent.errors import DataPathError, DocumentError, RequestError
 from policy_agent.model import UNDEFINED, DataPath
 
+KEPT_PATHS = 1000  # a function asks for few, over and over
 _INTEGER = re.compile(r"[+-]?[0-9]+\Z")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _MAX_INT64 = (1 << 63) - 1
@@ -58,6 +60,7 @@ def reference(segments: DataPath) -> str:
     return "".join(parts)
 
 
+@lru_cache(maxsize=KEPT_PATHS)
 def parse_data_path(path: str) -> DataPath:
     """Split a data path on `/`, unescape each segment, and read integers as array indexes.
 

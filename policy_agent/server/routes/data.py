@@ -15,6 +15,9 @@ from policy_agent.server.routing import Route
 from policy_agent.server.services import Services
 from policy_agent.server.wire import Answer
 
+# What is asked for almost always: nothing beside the result.
+_PLAIN: Final = {shown: results.V1Options(show_id=shown) for shown in (True, False)}
+
 
 def _v1_get(call: Call, services: Services) -> Answer:
     parse_started_ns = time.perf_counter_ns()
@@ -35,6 +38,9 @@ def _v1_post(call: Call, services: Services) -> Answer:
 
 def _v1(call: Call, services: Services, question: Question) -> Answer:
     parameters = call.parameters
+    if not parameters and question.input is not UNDEFINED:
+        options = _PLAIN[services.show_decision_ids]
+        return results.v1_answer(services.decisions.decide(question), options)
     options = results.V1Options(
         show_id=services.show_decision_ids,
         pretty=reading.flag(parameters, "pretty"),
