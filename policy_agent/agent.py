@@ -13,6 +13,7 @@ from pathlib import Path
 
 from policy_agent.bundle.manager import BundleManager
 from policy_agent.config import Config
+from policy_agent.decision.answers import Answers
 from policy_agent.decision.callers import open_callers
 from policy_agent.decision.decisions import Decisions
 from policy_agent.decision_log.ids import new_decision_id
@@ -84,6 +85,7 @@ class Agent:
             new_decision_id,
             self._callers,
             self.decision_log.record_fulfilment if self.decision_log is not None else None,
+            Answers(config.decision_cache_bytes) if config.decision_cache_bytes else None,
         )
         self.overview = AgentOverview(config, self.bundles, self.decision_log, problem)
         access = None

@@ -62,6 +62,13 @@ class Evaluator(Protocol):
             EvaluationError: as for `evaluate`.
         """
 
+    def is_repeatable(self, path: DataPath) -> bool:
+        """Tell whether a document depends on nothing but input and data.
+
+        False also where that is not known: time, chance, the environment or the network may play
+        a part.
+        """
+
     def close(self) -> None:
         """Release what the engine holds; evaluating afterwards is a programming error."""
 

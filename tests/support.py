@@ -36,6 +36,7 @@ class TableEvaluator:
         self.documents = documents
         self.rules = frozenset(documents)
         self.closed = False
+        self.changes = False
 
     def evaluate(self, path, input=UNDEFINED, *, strict=False):
         key = path if isinstance(path, str) else "/".join(map(str, path))
@@ -44,6 +45,9 @@ class TableEvaluator:
 
     def query(self, text, input=UNDEFINED):
         raise NotImplementedError(text)
+
+    def is_repeatable(self, path):
+        return not self.changes
 
     def close(self) -> None:
         self.closed = True

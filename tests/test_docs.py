@@ -48,11 +48,21 @@ EVERY_SECTION = {
     },
     "decision_logs": {"service": "s", "reporting": {}},
     "status": {"service": "s"},
+    "decision_cache": {},
     "identity": {"issuers": {"i": ISSUER}},
     "authzen": {"decision": "a/b", "search": {}},
     "server": {"port_token": {"path": "/p"}, "decoding": {"gzip": {}}, "encoding": {"gzip": {}}},
 }
-SECTIONS = {"services", "keys", "bundles", "decision_logs", "status", "server", "identity"}
+SECTIONS = {
+    "services",
+    "keys",
+    "bundles",
+    "decision_logs",
+    "status",
+    "server",
+    "identity",
+    "decision_cache",
+}
 
 
 def settings_that_are_read(monkeypatch):

@@ -25,6 +25,7 @@ from policy_agent.config.services import Service, read_service
 from policy_agent.config.status_reports import StatusReports, read_status_reports
 from policy_agent.errors import ConfigError
 
+DEFAULT_DECISION_CACHE_BYTES: Final = 4 << 20
 DEFAULT_PERSISTENCE_DIRECTORY: Final = "/tmp/policy-agent"  # noqa: S108 - all Lambda lets us write
 
 
@@ -36,6 +37,7 @@ class Config:
         labels: `id` and `version` are always ours, as in OPA.
         rego_version: of modules of which their bundle's manifest says nothing; as in OPA not of
             the document, but a flag.
+        decision_cache_bytes: for answers that may be given again; 0 for none.
         on_init_failure: `deny` answers without a policy, `fail` reports init/error and exits.
         document: as it was given, secrets included.
         warnings: sentences for the log, such as unknown keys.
@@ -50,6 +52,7 @@ class Config:
     server: Server = DEFAULT_SERVER
     identity: Identity | None = None
     authzen: AuthZen | None = None
+    decision_cache_bytes: int = 0
     default_decision: str = "system/main"
     default_authorization_decision: str = "system/authz/allow"
     persistence_directory: str = DEFAULT_PERSISTENCE_DIRECTORY
@@ -85,6 +88,7 @@ def parse_config(document: Mapping[str, Any]) -> Config:
         else None,
         status=read_status_reports(top.section("status"), services) if top.has("status") else None,
         server=read_server(top.section("server"), directory),
+        decision_cache_bytes=_decision_cache_bytes(top),
         identity=read_identity(top.section("identity")) if top.has("identity") else None,
         authzen=read_authzen(top.section("authzen")) if top.has("authzen") else None,
         default_decision=top.text("default_decision", "/system/main").strip("/"),
@@ -106,6 +110,15 @@ def parse_config(document: Mapping[str, Any]) -> Config:
     if findings.problems:
         raise ConfigError(findings.problems)
     return replace(config, document=document, warnings=tuple(findings.warnings))
+
+
+def _decision_cache_bytes(top: Section) -> int:
+    if not top.has("decision_cache"):
+        return 0
+    section = top.section("decision_cache")
+    size = section.integer("max_size_bytes", DEFAULT_DECISION_CACHE_BYTES, at_least=1)
+    section.finish()
+    return size
 
 
 def default_config(*, labels: Mapping[str, str] | None = None, **settings: Any) -> Config:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from policy_agent.decision.answers import Answers, question_key
 from policy_agent.decision.callers import Callers
 from policy_agent.errors import EvaluationError, IdentityError, KeysNeededError
 from policy_agent.model import (
@@ -60,6 +61,7 @@ class Question(Asked):
         segments: the same path, unescaped; integers are array indexes.
         parse_ns: how long reading the input took.
         strict: whether a failing built-in function is an error rather than undefined.
+        raw: the request's exact body, by which its answer may be kept; b"" for not at all.
         batch_decision_id: of the call that asks several questions, "" for a single one.
         map_result: the policy's value, UNDEFINED included -> what the caller is told instead.
     """
@@ -69,6 +71,7 @@ class Question(Asked):
     parse_ns: int = 0
     custom: Mapping[str, Any] = field(default_factory=dict)
     strict: bool = False
+    raw: bytes = field(default=b"", repr=False)
     batch_decision_id: str = ""
     map_result: Callable[[Any], Any] | None = None
 
@@ -96,12 +99,14 @@ class Decisions:
         new_id: Callable[[], str],
         callers: Callers | None = None,
         record_fulfilment: FulfilmentRecorder | None = None,
+        answers: Answers | None = None,
     ) -> None:
         self.snapshot: Snapshot | None = None
         self.unavailable = "no policy is active yet"
         self.callers = callers
         self._record = record
         self._record_fulfilment = record_fulfilment
+        self._answers = answers
         self.new_id = new_id
 
     def decide(self, question: Question) -> Decision:
@@ -121,8 +126,12 @@ class Decisions:
         evaluation_started_ns = time.perf_counter_ns()
         refused = problem is not None
         result: Any = UNDEFINED
+        cache_hit = False
         if snapshot is not None and not refused:
-            result, problem = _evaluated(question, value, snapshot)
+            if self._answers is not None and question.raw:
+                result, problem, cache_hit = _remembered(question, value, snapshot, self._answers)
+            else:
+                result, problem = _evaluated(question, value, snapshot)
         mapped: Any = UNDEFINED
         if question.map_result is not None and problem is None:
             mapped = question.map_result(result)
@@ -146,6 +155,7 @@ class Decisions:
             mapped_result=mapped,
             refused=refused,
             trace=question.trace,
+            cache_hit=cache_hit,
         )
         self._record(decision, snapshot.policy if snapshot else None)
         return decision
@@ -241,6 +251,20 @@ def _identified(asked: Asked, callers: Callers) -> tuple[Any, JsonObject | None]
     except IdentityError as exc:
         return value, {"code": exc.reason, "message": str(exc)}
     return value, None
+
+
+def _remembered(
+    question: Question, value: Any, snapshot: Snapshot, answers: Answers
+) -> tuple[Any, JsonObject | None, bool]:
+    """Return the kept answer, or evaluate and keep it; the last value tells which."""
+    key = question_key(question.path, question.credential, question.raw, strict=question.strict)
+    kept = answers.find(snapshot, key)
+    if kept is not UNDEFINED:
+        return kept, None, True
+    result, problem = _evaluated(question, value, snapshot)
+    if result is not UNDEFINED and snapshot.policy.is_repeatable(question.segments):
+        answers.keep(key, result)
+    return result, problem, False
 
 
 def _evaluated(question: Question, value: Any, snapshot: Snapshot) -> tuple[Any, JsonObject | None]:

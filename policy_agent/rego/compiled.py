@@ -21,6 +21,7 @@ from policy_agent.rego.check.stages import PolicyChecks, compile_checked
 from policy_agent.rego.compile.compiler import Compiled, compile_query
 from policy_agent.rego.context import Context
 from policy_agent.rego.options import (
+    CHANGING_BUILTINS,
     DEFAULT_OPTIONS,
     NETWORK_BUILTINS,
     NO_VERSIONS,
@@ -215,6 +216,14 @@ class CompiledPolicy:
         above = {path[:length] for path in paths for length in range(len(path) + 1)}
         # A slash within a segment would make another path's name.
         return {"/".join(path): path for path in above if not any("/" in part for part in path)}
+
+    def is_repeatable(self, path: DataPath) -> bool:
+        """Tell whether nothing that a document is made of may change its mind."""
+        runner = self._runners.get(tuple(path))
+        if runner is None:
+            return False
+        called = {each.name for each in runner.program.policy.static.builtin_funcs}
+        return not called & CHANGING_BUILTINS
 
     def close(self) -> None:
         """Do nothing: there is nothing but memory to release."""

@@ -62,6 +62,14 @@ DEFAULT_OPTIONS: Final = CompileOptions()
 NO_VERSIONS: Final[Mapping[str, int]] = MappingProxyType({})
 # What no policy may call: a decision must not wait for a network.
 NETWORK_BUILTINS: Final = frozenset({"http.send", "net.lookup_ip_addr"})
+# What may answer equal questions differently: OPA's nondeterministic built-ins, and those that
+# compare with the time of the evaluation.
+CHANGING_BUILTINS: Final = NETWORK_BUILTINS | {
+    *("crypto.x509.parse_and_verify_certificates", "io.jwt.decode_verify", "io.jwt.encode_sign"),
+    *("crypto.x509.parse_and_verify_certificates_with_options", "io.jwt.encode_sign_raw"),
+    *("json.match_schema", "json.verify_schema", "opa.runtime", "rand.intn", "time.now_ns"),
+    "uuid.rfc4122",
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,9 @@ class Engine(Protocol):
     def results(self, query: Query, value: Any, *, strict: bool = False) -> list[QueryResult]:
         """Return every solution of a query with the values of its expressions."""
 
+    def is_repeatable(self, path: DataPath) -> bool:
+        """Tell whether a document depends on nothing but input and data."""
+
     def close(self) -> None:
         """Release what the engine holds."""
 
@@ -199,6 +202,14 @@ class Policy:
             raise PolicyError([PolicyProblem("", "only a compiled policy can be planned")])
         made: bytes = plan(entrypoints)
         return made
+
+    def is_repeatable(self, path: str | DataPath) -> bool:
+        """Tell whether a document that was evaluated depends on nothing but input and data.
+
+        False also where that is not known: time, chance, the environment or the network may play
+        a part.
+        """
+        return self._engine.is_repeatable(_segments(path))
 
     def close(self) -> None:
         """Release what the engine holds."""

@@ -14,7 +14,7 @@ from policy_agent.errors import EvaluationError, PolicyError, PolicyProblem
 from policy_agent.model import DataPath, JsonObject
 from policy_agent.rego.codegen.names import INPUT_AND_DATA
 from policy_agent.rego.context import Context
-from policy_agent.rego.options import NETWORK_BUILTINS, Query
+from policy_agent.rego.options import CHANGING_BUILTINS, NETWORK_BUILTINS, Query
 from policy_agent.rego.plan_file import open_plan
 from policy_agent.rego.runtime.operations import dot
 from policy_agent.rego.runtime.runner import PlanRunner
@@ -52,7 +52,9 @@ class ReadyPolicy:
         compile_sources: Callable[[], CompiledPolicy],
     ) -> None:
         policy = open_plan(raw)
-        refused = {each.name for each in policy.static.builtin_funcs} & NETWORK_BUILTINS
+        called = {each.name for each in policy.static.builtin_funcs}
+        self._is_repeatable = not called & CHANGING_BUILTINS
+        refused = called & NETWORK_BUILTINS
         if refused:
             names = ", ".join(sorted(refused))
             message = f"unsafe built-in function calls in plan: {names}"
@@ -112,6 +114,11 @@ class ReadyPolicy:
             EvaluationError: as for `evaluate`.
         """
         return self._sources().results(query, value, strict=strict)
+
+    def is_repeatable(self, path: DataPath) -> bool:
+        """Tell whether no function of the plan, asked for by `path` or not, may change its mind."""
+        del path
+        return self._is_repeatable
 
     def close(self) -> None:
         """Do nothing: there is nothing but memory to release."""

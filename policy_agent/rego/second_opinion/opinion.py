@@ -82,6 +82,11 @@ class SecondOpinion:
         """
         raise PolicyError([PolicyProblem("rego_compile_error", "regopy cannot capture values")])
 
+    def is_repeatable(self, path: DataPath) -> bool:
+        """Tell nothing: regopy does not say what a document is made of."""
+        del path
+        return False
+
     def close(self) -> None:
         """End regopy's process."""
         self._engine.close()

@@ -27,13 +27,16 @@ def _v1_get(call: Call, services: Services) -> Answer:
 
 def _v1_post(call: Call, services: Services) -> Answer:
     parse_started_ns = time.perf_counter_ns()
+    raw, content_type = call.body, call.header(b"content-type")
     if call.parsed is UNDEFINED:
-        value, metadata = reading.input_of_v1_body(call.body, call.header(b"content-type"))
+        value, metadata = reading.input_of_v1_body(raw, content_type)
     else:
         value, metadata = reading.input_of_v1_value(call.parsed), {}
-    return _v1(
-        call, services, _question(call, services, call.below, value, parse_started_ns, metadata)
-    )
+    if "yaml" in content_type:
+        raw = b""  # the same body has another meaning as JSON
+    path = call.below
+    question = _question(call, services, path, value, parse_started_ns, metadata, raw)
+    return _v1(call, services, question)
 
 
 def _v1(call: Call, services: Services, question: Question) -> Answer:
@@ -79,6 +82,7 @@ def _question(
     value: Any,
     parse_started_ns: int,
     metadata: JsonObject | None = None,
+    raw: bytes = b"",
 ) -> Question:
     return Question(
         path=path,
@@ -92,6 +96,7 @@ def _question(
         credential=services.decisions.credential_of(call.headers),
         trace=call.trace,
         strict=reading.flag(call.parameters, "strict-builtin-errors"),
+        raw=raw,
     )
 
 
