@@ -8,17 +8,23 @@ import sys
 from policy_agent.errors import PolicyAgentError, PolicyError, PolicyProblem
 from policy_agent.publisher.ordered_json import indented
 from policy_agent.publisher.problem_report import (
+    MAX_ERRORS,
     Problem,
+    limited,
     problems_json,
     problems_of,
     problems_text,
 )
-from policy_agent.publisher.sources import Sources, load_bundles, load_paths, load_schemas
+from policy_agent.publisher.sources import (
+    Sources,
+    load_builtins,
+    load_bundles,
+    load_paths,
+    load_schemas,
+)
 from policy_agent.rego import ast
 from policy_agent.rego.check.stages import PolicyChecks, compile_checked
 from policy_agent.rego.parse import parse_module
-
-_LIMIT_REACHED = PolicyProblem("rego_compile_error", "error limit reached")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -30,13 +36,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "-m",
         "--max-errors",
         type=int,
-        default=10,
+        default=MAX_ERRORS,
         metavar="N",
         help="how many errors to show, 0 for all (default %(default)s)",
     )
     parser.add_argument("-s", "--schema", metavar="PATH", help="a JSON schema, or a directory")
     parser.add_argument("--ignore", action="append", default=[], metavar="PATTERN")
+    parser.add_argument("-S", "--strict", action="store_true", help="refuse what nothing uses")
+    parser.add_argument("--capabilities", metavar="FILE", help="a capabilities.json file")
     version = parser.add_mutually_exclusive_group()
+    version.add_argument("--v0-v1", action="store_true", help="the files are Rego v0 and v1")
     version.add_argument("--v0-compatible", action="store_true", help="the files are Rego v0")
     version.add_argument("--v1-compatible", action="store_true", help="implied; as in opa check")
 
@@ -46,15 +55,18 @@ def main(arguments: argparse.Namespace) -> int:
     try:
         sources = _load(arguments)
         schemas = load_schemas(arguments.schema)
-        modules = _parsed(sources, 0 if arguments.v0_compatible else 1)
+        is_v0 = arguments.v0_compatible or arguments.v0_v1
+        builtins = load_builtins(arguments.capabilities, is_v0=is_v0)
+        modules = _parsed(sources, arguments)
     except PolicyAgentError as exc:
         return _report(problems_of(exc), arguments.format, during="during loading")
     # Where data lies is known of bundles only.
     data = sources.data if arguments.bundle else None
+    checks = PolicyChecks(strict=arguments.strict, data=data, schemas=schemas or None)
     try:
-        compile_checked(modules, PolicyChecks(data=data, schemas=schemas or None), prints=True)
+        compile_checked(modules, checks, prints=True, builtins=builtins)
     except PolicyError as exc:
-        return _report(_limited(exc.problems, arguments.max_errors), arguments.format)
+        return _report(limited(list(exc.problems), arguments.max_errors), arguments.format)
     return 0
 
 
@@ -67,24 +79,23 @@ def _load(arguments: argparse.Namespace) -> Sources:
     return sources
 
 
-def _parsed(sources: Sources, version: int) -> list[ast.Module]:
+def _parsed(sources: Sources, arguments: argparse.Namespace) -> list[ast.Module]:
     modules: list[ast.Module] = []
     problems: list[PolicyProblem] = []
+    version = 0 if arguments.v0_compatible or arguments.v0_v1 else 1
     for file, source in sources.modules.items():
         try:
             is_v0 = sources.rego_versions.get(file, version) == 0
-            modules.append(parse_module(file, source, v0=is_v0))
+            module = parse_module(file, source, v0=is_v0)
+            if arguments.v0_v1 and module.rego_version == 0:
+                # `import rego.v1` makes Rego v0 read as v1; without it, both must be able to.
+                module = parse_module(file, source)
+            modules.append(module)
         except PolicyError as exc:
             problems += exc.problems
     if problems:
         raise PolicyError(problems)
     return modules
-
-
-def _limited(problems: list[PolicyProblem], limit: int) -> list[Problem]:
-    if not 0 < limit < len(problems):
-        return list(problems)
-    return [*problems[:limit], _LIMIT_REACHED]
 
 
 def _report(problems: list[Problem], format_name: str, *, during: str = "") -> int:

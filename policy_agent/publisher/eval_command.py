@@ -11,7 +11,7 @@ from policy_agent.publisher.coverage_flags import add_coverage_flags
 from policy_agent.publisher.duration_flag import positive_seconds
 from policy_agent.publisher.eval_report import ERRORS_AS_JSON, FORMATS, errors_json
 from policy_agent.publisher.evaluation import Evaluation
-from policy_agent.publisher.problem_report import problems_of, problems_text
+from policy_agent.publisher.problem_report import MAX_ERRORS, limited, problems_of, problems_text
 from policy_agent.publisher.profile import SORT_KEYS
 from policy_agent.publisher.query_flags import add_query_flags, input_of, query_of
 from policy_agent.rego.tracing.filters import FILTERS
@@ -74,7 +74,7 @@ def main(arguments: argparse.Namespace) -> int:
     try:
         answer = Evaluation(arguments, query, given).answer()
     except PolicyAgentError as exc:
-        problems = problems_of(exc)
+        problems = limited(problems_of(exc), MAX_ERRORS)
         if arguments.format in ERRORS_AS_JSON:
             sys.stdout.write(errors_json(problems, format_name=arguments.format))
         else:

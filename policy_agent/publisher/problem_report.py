@@ -6,6 +6,7 @@ Pure.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 import msgspec
 
@@ -13,6 +14,9 @@ from policy_agent.errors import EvaluationError, PolicyAgentError, PolicyError, 
 from policy_agent.publisher.ordered_json import in_order
 
 Problem = PolicyProblem | str
+
+MAX_ERRORS: Final = 10
+_LIMIT_REACHED: Final = PolicyProblem("rego_compile_error", "error limit reached")
 
 
 def problems_of(error: PolicyAgentError) -> list[Problem]:
@@ -22,6 +26,13 @@ def problems_of(error: PolicyAgentError) -> list[Problem]:
     if isinstance(error, EvaluationError):
         return [error.problem]
     return [str(error)]
+
+
+def limited(problems: list[Problem], limit: int) -> list[Problem]:
+    """Return problems, or the first ones and that there are more; a limit of 0 is none."""
+    if not 0 < limit < len(problems):
+        return problems
+    return [*problems[:limit], _LIMIT_REACHED]
 
 
 def problems_text(problems: Sequence[Problem], *, during: str = "") -> str:

@@ -15,8 +15,15 @@ from policy_agent import codec
 from policy_agent.bundle.directory import read_path
 from policy_agent.bundle.documents import merged, tree_at
 from policy_agent.bundle.file_glob import matches
-from policy_agent.errors import BundleDownloadError, BundleFormatError, DocumentError, PolicyError
+from policy_agent.errors import (
+    BundleDownloadError,
+    BundleFormatError,
+    DocumentError,
+    PolicyError,
+    PolicyProblem,
+)
 from policy_agent.model import Bundle, JsonObject
+from policy_agent.rego.compile.signatures import OPA_BUILTINS, Signature
 from policy_agent.rego.parse import parse_module
 
 _YAML: Final = (".yaml", ".yml")
@@ -117,6 +124,31 @@ def load_schemas(path: str | None) -> Mapping[str, Any]:
         name = os.path.splitext(os.path.basename(file))[0]
         schemas[".".join(("schema", *place, name))] = _document(file)
     return schemas
+
+
+def load_builtins(path: str | None, *, is_v0: bool) -> Mapping[str, Signature]:
+    """Return the built-in functions that a capabilities file allows, all of them without one.
+
+    Args:
+        path: the file.
+        is_v0: whether the policies are written in Rego v0, for which no feature is needed.
+
+    Raises:
+        BundleDownloadError: the file cannot be read.
+        BundleFormatError: it is no capabilities file.
+        PolicyError: it does not allow Rego v1.
+    """
+    if not path:
+        return OPA_BUILTINS
+    document = _document(path)
+    listed = document.get("builtins") if isinstance(document, dict) else None
+    if not isinstance(listed, list) or not all(isinstance(each, dict) for each in listed):
+        raise BundleFormatError(f"{path}: builtins must be a list of objects")
+    if not is_v0 and "rego_v1" not in (document.get("features") or ()):
+        message = "illegal capabilities: rego_v1 feature required for parsing v1 Rego"
+        raise PolicyError([PolicyProblem("rego_parse_error", message)])
+    names = [each.get("name") for each in listed]
+    return {name: OPA_BUILTINS[name] for name in names if name in OPA_BUILTINS}
 
 
 def read_document(path: str) -> Any:

@@ -10,7 +10,8 @@ from collections.abc import Iterator, Sequence
 from policy_agent.errors import PolicyProblem
 from policy_agent.rego import ast
 from policy_agent.rego.check.problems import COMPILE_ERROR
-from policy_agent.rego.check.term_text import ref_text, term_text
+from policy_agent.rego.check.term_text import term_text
+from policy_agent.rego.check.unused import import_name, import_text, unused_problems
 from policy_agent.rego.compile.nodes import ROOTS, call_name, descend
 
 
@@ -24,6 +25,8 @@ def source_problems(
         for module in checked:
             yield from _shadowing(module)
             yield from _imports(module)
+    if strict:
+        yield from unused_problems(modules)
 
 
 def _shadowing(module: ast.Module) -> Iterator[PolicyProblem]:
@@ -56,16 +59,7 @@ def _assignments(node: ast.Body | tuple[ast.Rule, ...]) -> Iterator[PolicyProble
 def _imports(module: ast.Module) -> Iterator[PolicyProblem]:
     seen: dict[str, ast.Import] = {}
     for each in module.imports:
-        first = seen.setdefault(_name(each), each)
+        first = seen.setdefault(import_name(each), each)
         if first is not each:
-            message = f"import must not shadow {_import_text(first)}"
+            message = f"import must not shadow {import_text(first)}"
             yield PolicyProblem(COMPILE_ERROR, message, each.location)
-
-
-def _name(each: ast.Import) -> str:
-    last = each.path.path[-1] if each.path.path else each.path.head
-    return each.alias or (str(last.value) if isinstance(last, ast.Scalar) else term_text(last))
-
-
-def _import_text(each: ast.Import) -> str:
-    return f"import {ref_text(each.path)}" + (f" as {each.alias}" if each.alias else "")

@@ -32,6 +32,7 @@ from policy_agent.rego.check.sources import source_problems
 from policy_agent.rego.check.written import Written
 from policy_agent.rego.compile.compiler import Checks, Compiled, compile_modules
 from policy_agent.rego.compile.nodes import descend
+from policy_agent.rego.compile.signatures import OPA_BUILTINS, Signature
 from policy_agent.rego.values import Value
 
 
@@ -40,7 +41,7 @@ class PolicyChecks(Checks):
     """OPA's checks of one compilation, and of the queries against it afterwards.
 
     Attributes:
-        strict: also refuse what Rego v1 refuses in modules of Rego v0.
+        strict: also refuse what Rego v1 refuses in modules of Rego v0, and what nothing uses.
         data: the base documents, which no rule may define; None when they are not known.
         refused: built-in functions that may not be called.
         annotations: use the schemas that METADATA comments give.
@@ -132,7 +133,11 @@ class PolicyChecks(Checks):
 
 
 def compile_checked(
-    modules: Sequence[ast.Module], checks: PolicyChecks, *, prints: bool = False
+    modules: Sequence[ast.Module],
+    checks: PolicyChecks,
+    *,
+    prints: bool = False,
+    builtins: Mapping[str, Signature] = OPA_BUILTINS,
 ) -> Compiled:
     """Compile modules with all of OPA's checks.
 
@@ -140,6 +145,7 @@ def compile_checked(
         modules: as parsed, in any order.
         checks: used for this compilation, and afterwards for queries against its result.
         prints: keep `print` calls instead of erasing them.
+        builtins: the functions that may be called.
 
     Raises:
         PolicyError: everything that OPA reports of these modules, in the order of the places.
@@ -149,7 +155,7 @@ def compile_checked(
         raise PolicyError(in_order(nameless))
     problems = list(source_problems(modules, strict=checks.strict))
     try:
-        compiled = compile_modules(modules, prints=prints, checks=checks)
+        compiled = compile_modules(modules, builtins=builtins, prints=prints, checks=checks)
     except PolicyError as exc:
         raise PolicyError(in_order([*problems, *exc.problems])) from None
     except RecursionError:
