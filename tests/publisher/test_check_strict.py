@@ -7,6 +7,12 @@ import pytest
 from tests.publisher.asking import opas, ours
 from tests.support import needs_opa
 
+
+def function(*types: str) -> dict[str, object]:
+    *args, result = ({"type": each} for each in types)
+    return {"type": "function", "args": args, "result": result}
+
+
 FILES = {
     "strict.rego": """package s
 
@@ -68,7 +74,13 @@ dead(x, x) if true
     "calls.rego": 'package c\n\np if upper("x") == "X"\n\nq if lower("X") == "x"\n',
     "none.json": '{"builtins": [{"name": "equal"}]}',
     "few.json": json.dumps(
-        {"builtins": [{"name": "equal"}, {"name": "lower"}], "features": ["rego_v1"]}
+        {
+            "builtins": [
+                {"name": "equal", "infix": "==", "decl": function("any", "any", "boolean")},
+                {"name": "lower", "decl": function("string", "string")},
+            ],
+            "features": ["rego_v1"],
+        }
     ),
 }
 
