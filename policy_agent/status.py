@@ -52,6 +52,7 @@ class BundleStatus:
     Attributes:
         active_revision: None until the first activation.
         source: None until the first activation.
+        copy_problem: why the copy on disk is not the active version, "" when it may be.
         message: why the last attempt failed, "" when it did not.
         loads: how often a version of it was activated.
         failures: how many attempts failed.
@@ -60,6 +61,7 @@ class BundleStatus:
     name: str
     active_revision: str | None = None
     source: SourceStatus | None = None
+    copy_problem: str = ""
     size_bytes: int = 0
     last_request_at: datetime | None = None
     last_successful_request_at: datetime | None = None
@@ -92,6 +94,8 @@ class BundleStatus:
             body |= {"type": "snapshot", "size": self.size_bytes}
         if self.source:
             body["source"] = self.source.to_json()
+        if self.copy_problem:
+            body["persistence"] = {"message": self.copy_problem}
         return body | _failure(self.code, self.message, self.http_code, self.problems)
 
 

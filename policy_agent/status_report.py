@@ -12,7 +12,7 @@ from policy_agent.errors import TransportError
 from policy_agent.model import JsonObject
 from policy_agent.service import ServiceClient
 
-_NEWS = ("active_revision", "code", "message", "http_code", "state", "source")
+_NEWS = ("active_revision", "code", "message", "http_code", "state", "source", "persistence")
 
 
 class StatusReporter:

@@ -90,6 +90,32 @@ def versitygw(directory: Path, access_key: str, secret_key: str) -> Iterator[str
         yield f"http://127.0.0.1:{port}"
 
 
+@contextlib.contextmanager
+def nginx(directory: Path, servers: str) -> Iterator[None]:
+    """Serve `<directory>/www` and whatever else `servers` says, in nginx's own words.
+
+    Args:
+        servers: `server { … }` blocks; the first one's port is waited for.
+    """
+    (directory / "www").mkdir(exist_ok=True)
+    port = int(servers.partition("listen 127.0.0.1:")[2].partition(";")[0].split()[0])
+    # Only root may say whose files are served; others serve their own.
+    user = "user root; " if os.geteuid() == 0 else ""
+    (directory / "nginx.conf").write_text(
+        f"{user}daemon off; pid {directory}/pid; error_log stderr; worker_processes 1;\n"
+        "events { worker_connections 1024; }\n"
+        f"http {{ access_log {directory}/access.log; root {directory}/www;\n"
+        f"client_body_temp_path {directory}/body; proxy_temp_path {directory}/proxy;\n"
+        f"fastcgi_temp_path {directory}/f; uwsgi_temp_path {directory}/u;\n"
+        f"scgi_temp_path {directory}/s; default_type application/gzip;\n"
+        f"{servers}\n}}\n"
+    )
+    command = [program("nginx", "/usr/sbin"), "-c", str(directory / "nginx.conf")]
+    command += ["-p", str(directory), "-e", "stderr"]
+    with running(command, port, directory):
+        yield
+
+
 def exchange(
     method: str, url: str, body: bytes = b"", headers: dict[str, str] | None = None
 ) -> Response:

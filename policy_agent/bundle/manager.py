@@ -255,7 +255,7 @@ class BundleManager:
             try:
                 restored[name] = self._read(slot.source, copy.raw, copy.etag)
             except BundleError as exc:
-                store.set_aside(exc)
+                slot.status = replace(slot.status, copy_problem=store.set_aside(exc))
                 continue
             slot.remote.origins.restore(copy.etag)
             slot.arrived = SourceStatus("persisted", str(store.path))
@@ -301,7 +301,8 @@ class BundleManager:
                     long_polls=slot.remote.is_polled and slot.remote.origins.long_polls,
                 )
             )
-        await asyncio.to_thread(self._persist, [self._slots[name] for name in changed])
+        for name in changed:
+            await self._persist(self._slots[name])
 
     async def _attempt(
         self, slot: _Slot, timeout_seconds: float, wait_seconds: int = 0
@@ -381,12 +382,14 @@ class BundleManager:
         slot.status = history.failed(slot.status, error)
         log.warning("bundle %s: %s", slot.source.name, error)
 
-    def _persist(self, slots: Iterable[_Slot]) -> None:
-        for slot in slots:
-            store = slot.remote.store if slot.remote else None
-            if slot.remote and store and slot.active and not slot.status.code:
-                copy = Copy(slot.active.raw, slot.remote.origins.first_etag)
-                store.save(copy, fetched_at=rfc3339(slot.status.last_successful_download_at))
+    async def _persist(self, slot: _Slot) -> None:
+        store = slot.remote.store if slot.remote else None
+        if slot.remote is None or store is None or slot.active is None or slot.status.code:
+            return
+        copy = Copy(slot.active.raw, slot.remote.origins.first_etag)
+        fetched_at = rfc3339(slot.status.last_successful_download_at)
+        problem = await asyncio.to_thread(store.save, copy, fetched_at=fetched_at)
+        slot.status = replace(slot.status, copy_problem=problem)
 
     def _now(self) -> datetime:
         return datetime.fromtimestamp(self._clock.wall(), UTC)

@@ -59,11 +59,14 @@ class BundleStore:
         """Where the copy is."""
         return self._directory / _ARCHIVE_NAME
 
-    def save(self, copy: Copy, *, fetched_at: str) -> None:
+    def save(self, copy: Copy, *, fetched_at: str) -> str:
         """Replace the copy atomically; a full or read-only disk is a warning, not a failure.
 
         Args:
             fetched_at: RFC 3339.
+
+        Returns:
+            Why there is no new copy, "" when there is.
         """
         facts = {
             "etag": copy.etag,
@@ -76,7 +79,8 @@ class BundleStore:
             _replace_file(self.path, copy.raw)
             _replace_file(self._directory / _FACTS_NAME, codec.encode_json(facts))
         except OSError as exc:
-            self._warn("the copy on disk cannot be written", exc)
+            return self._warn("the copy on disk cannot be written", exc)
+        return ""
 
     def load(self) -> Copy | None:
         """Return the copy, unverified; None when there is none that can be read."""
@@ -89,13 +93,15 @@ class BundleStore:
             return None
         return Copy(raw, self._etag(raw))
 
-    def set_aside(self, reason: Exception) -> None:
-        """Move a copy that turned out to be unusable out of the way, and say so."""
-        log.warning("bundle %s: the copy on disk is set aside: %s", self._name, reason)
+    def set_aside(self, reason: Exception) -> str:
+        """Move a copy that turned out to be unusable out of the way, and return a word on it."""
+        message = f"the copy on disk is set aside: {reason}"
+        log.warning("bundle %s: %s", self._name, message)
         try:
             os.replace(self.path, self.path.with_name(_REFUSED_NAME))
         except OSError as exc:
-            self._warn("the copy on disk cannot be set aside", exc)
+            return self._warn("the copy on disk cannot be set aside", exc)
+        return message
 
     def _etag(self, raw: bytes) -> str | None:
         try:
@@ -109,8 +115,10 @@ class BundleStore:
         etag: Any = facts.get("etag") if belongs else None
         return etag if isinstance(etag, str) and etag.isascii() and etag.isprintable() else None
 
-    def _warn(self, what: str, error: OSError) -> None:
-        log.warning("bundle %s: %s: %s", self._name, what, error.strerror or error)
+    def _warn(self, what: str, error: OSError) -> str:
+        message = f"{what}: {(error.strerror or str(error)).lower()}"
+        log.warning("bundle %s: %s", self._name, message)
+        return message
 
 
 def _replace_file(path: Path, content: bytes) -> None:
