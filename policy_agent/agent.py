@@ -163,6 +163,15 @@ class Agent:
             except TransportError as exc:
                 log.error("status: %s", exc)
 
+    def prepare_for_copies(self) -> None:
+        """End what only one agent may go on with, before SnapStart makes many of this one.
+
+        A copy that has recorded nothing yet begins a stream of its own; two that went on with the
+        same one would give the same numbers to different decisions.
+        """
+        if self.decision_log is not None:
+            self.decision_log.close_stream()
+
     def close(self) -> None:
         """Release the policy engine and the spool, which stays on disk."""
         if self.decisions.snapshot is not None:

@@ -30,6 +30,8 @@ from policy_agent.trace_context import read_trace
 
 log = logging.getLogger(__name__)
 
+INITIALIZATION_TYPE_VARIABLE = "AWS_LAMBDA_INITIALIZATION_TYPE"
+SNAP_START = "snap-start"
 LOG_LEVEL_VARIABLE = "POLICY_AGENT_LOG_LEVEL"
 # Of the 10 s that Lambda gives to Init; the function's own share must not suffer.
 INIT_TIMEOUT_SECONDS = 5
@@ -69,6 +71,8 @@ async def _run(registration: Registration, listener: _socket.socket | None) -> i
 
 
 async def _work_by_events(agent: Agent, api: ExtensionsApi) -> int:
+    if os.environ.get(INITIALIZATION_TYPE_VARIABLE) == SNAP_START:
+        agent.prepare_for_copies()
     telemetry = FinishedRequests()
     receiver = TelemetryListener(telemetry)
     try:

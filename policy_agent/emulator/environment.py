@@ -11,6 +11,11 @@ from collections.abc import Mapping
 
 from policy_agent.emulator.settings import FUNCTION_VERSION, LambdaSettings
 
+_STATIC_CREDENTIALS = {
+    "AWS_ACCESS_KEY_ID": "ASIALOCALLAMBDA",
+    "AWS_SECRET_ACCESS_KEY": "local",
+    "AWS_SESSION_TOKEN": "local",
+}
 _WITHHELD = frozenset({"AWS_EXECUTION_ENV", "LAMBDA_RUNTIME_DIR", "LAMBDA_TASK_ROOT"})
 _WITHHELD_PREFIXES = ("_", "AWS_LAMBDA_LOG_", "AWS_XRAY_")
 
@@ -29,9 +34,7 @@ def function_environment(
     if settings.layer_dir is not None:
         search.append(str(settings.layer_dir / "bin"))
     defaults = {
-        "AWS_ACCESS_KEY_ID": "ASIALOCALLAMBDA",
-        "AWS_SECRET_ACCESS_KEY": "local",
-        "AWS_SESSION_TOKEN": "local",
+        **_STATIC_CREDENTIALS,
         "AWS_REGION": settings.region,
         "AWS_DEFAULT_REGION": settings.region,
         "LANG": "en_US.UTF-8",
@@ -46,7 +49,7 @@ def function_environment(
         "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(settings.memory_mb),
         "AWS_LAMBDA_FUNCTION_NAME": name,
         "AWS_LAMBDA_FUNCTION_VERSION": FUNCTION_VERSION,
-        "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
+        "AWS_LAMBDA_INITIALIZATION_TYPE": settings.initialization_type,
         "AWS_LAMBDA_LOG_GROUP_NAME": f"/aws/lambda/{name}",
         "AWS_LAMBDA_LOG_STREAM_NAME": f"local/[{FUNCTION_VERSION}]",
         "AWS_LAMBDA_RUNTIME_API": api_address,
@@ -56,6 +59,20 @@ def function_environment(
         "_HANDLER": settings.handler,
     }
     return {**defaults, **settings.environment, **reserved, "PYTHONPATH": ":".join(own_path)}
+
+
+def static_credentials(settings: LambdaSettings) -> dict[str, str]:
+    """Return the role's credentials by the variables that hold them."""
+    given = settings.environment
+    return {name: given.get(name, made_up) for name, made_up in _STATIC_CREDENTIALS.items()}
+
+
+def with_credentials_at(
+    environment: Mapping[str, str], variables: Mapping[str, str]
+) -> dict[str, str]:
+    """Return an environment without static credentials, whose `variables` say where to ask."""
+    kept = {name: value for name, value in environment.items() if name not in _STATIC_CREDENTIALS}
+    return {**kept, **variables}
 
 
 def extension_environment(

@@ -57,6 +57,8 @@ class RuntimeState(StrEnum):
     """Where the runtime stands."""
 
     STARTED = "Started"
+    SNAPSHOT = "Snapshot"
+    RESTORING = "Restoring"
     READY = "Ready"
     RUNNING = "Running"
     ANSWERED = "Answered"
@@ -70,6 +72,12 @@ class Runtime:
     state: RuntimeState = RuntimeState.STARTED
     invocation: Invocation | None = None
     poll: LongPoll[Invocation] = field(default_factory=LongPoll)
+    restore_poll: LongPoll[bool] = field(default_factory=LongPoll)
+
+    def restore(self) -> None:
+        """Answer its `restore/next`: it is a copy of the snapshot now."""
+        self.state = RuntimeState.RESTORING
+        self.restore_poll.deliver(True)
 
     def send(self, invocation: Invocation) -> None:
         """Answer its `next`."""
@@ -178,6 +186,10 @@ class Generation:
         """Whether the runtime waits in `next`."""
         return self.runtime.state is RuntimeState.READY
 
+    def runtime_awaits_restore(self) -> bool:
+        """Whether the runtime is ready to be made a snapshot of."""
+        return self.runtime.state is RuntimeState.SNAPSHOT
+
     def extensions_ready(self) -> bool:
         """Whether every extension that was given something to do waits in `next` again."""
         idle = (ExtensionState.READY, ExtensionState.SHUTTING_DOWN)
@@ -229,6 +241,7 @@ class Generation:
         for extension in self.extensions.values():
             extension.poll.close()
         self.runtime.poll.close()
+        self.runtime.restore_poll.close()
 
     async def _change(self) -> None:
         self._changed.clear()

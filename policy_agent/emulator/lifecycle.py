@@ -10,6 +10,7 @@ import asyncio
 import math
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 from policy_agent.emulator import platform_events
 from policy_agent.emulator.events import EventLog
@@ -17,7 +18,7 @@ from policy_agent.emulator.failure import DESTROYED, Failure, timed_out
 from policy_agent.emulator.generation import Generation
 from policy_agent.emulator.invocation import Completion, Invocation
 from policy_agent.emulator.phases import InitReport, Phase, Phases, Served
-from policy_agent.emulator.settings import LambdaSettings
+from policy_agent.emulator.settings import RESTORE_LIMIT_SECONDS, SNAP_START, LambdaSettings
 from policy_agent.emulator.shutdown import Reason, ShutdownReport, shut_down
 from policy_agent.emulator.telemetry import TelemetryHub
 
@@ -130,10 +131,19 @@ class Lifecycle:
             self.generation.fail(DESTROYED)
         phases = Phases(self.generation, self._settings, self._hub, self._events)
         report = await phases.init(phase, deadline, too_late)
+        if report.failure is None and self._settings.initialization_type == SNAP_START:
+            report = replace(report, failure=await self._restore(phases))
         self.inits.append(report)
         if report.failure is not None:
             await self._end(report.failure.shutdown_reason)
         return report
+
+    async def _restore(self, phases: Phases) -> Failure | None:
+        """Freeze what Init has made, as for a snapshot, and go on as one of its copies does."""
+        await self.rest()
+        self._thaw()
+        deadline = asyncio.get_running_loop().time() + RESTORE_LIMIT_SECONDS
+        return await phases.restore(deadline, timed_out(RESTORE_LIMIT_SECONDS))
 
     async def _end(self, reason: Reason) -> ShutdownReport:
         generation, report = self.generation, ShutdownReport(reason, {})

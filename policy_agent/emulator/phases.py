@@ -15,7 +15,7 @@ from policy_agent.emulator.events import EventLog
 from policy_agent.emulator.failure import Failure
 from policy_agent.emulator.generation import Generation
 from policy_agent.emulator.invocation import Invocation
-from policy_agent.emulator.settings import LambdaSettings
+from policy_agent.emulator.settings import SNAP_START, LambdaSettings
 from policy_agent.emulator.telemetry import TelemetryHub
 from policy_agent.model import JsonObject
 
@@ -75,9 +75,12 @@ class Phases:
         failure = await generation.until(generation.registered, deadline, too_late)
         if failure is None:
             await generation.start_runtime()
-            failure = await generation.until(generation.runtime_ready, deadline, too_late)
+            ready = generation.runtime_ready
+            if self._settings.initialization_type == SNAP_START:
+                ready = generation.runtime_awaits_restore
+            failure = await generation.until(ready, deadline, too_late)
         generation.registration_closed = True
-        record = platform_events.init_runtime_done(phase, failure)
+        record = platform_events.init_runtime_done(self._settings, phase, failure)
         self._hub.emit("platform.initRuntimeDone", record)
         if failure is None:
             failure = await generation.until(generation.extensions_ready, deadline, too_late)
@@ -88,10 +91,24 @@ class Phases:
                 extension.name, extension.state, extension.subscriptions, failure
             )
             self._hub.emit("platform.extension", record)
-        record = platform_events.init_report(phase, failure, duration_ms)
+        record = platform_events.init_report(self._settings, phase, failure, duration_ms)
         self._hub.emit("platform.initReport", record)
         self._events.record("init_done", phase=phase, ok=failure is None)
         return InitReport(phase, duration_ms, failure)
+
+    async def restore(self, deadline: float, too_late: Failure) -> Failure | None:
+        """Go on from the snapshot: the runtime is told, extensions are not."""
+        generation = self._generation
+        self._events.record("restore")
+        started_ns = time.monotonic_ns()
+        self._hub.emit("platform.restoreStart", platform_events.restore_start(self._settings))
+        generation.runtime.restore()
+        failure = await generation.until(generation.runtime_ready, deadline, too_late)
+        outcome = platform_events.outcome(failure)
+        self._hub.emit("platform.restoreRuntimeDone", outcome)
+        record = platform_events.restore_report(failure, _ms_since(started_ns))
+        self._hub.emit("platform.restoreReport", record)
+        return failure
 
     async def invoke(self, invocation: Invocation, deadline: float, too_late: Failure) -> Served:
         """Hand out one invocation; done when runtime and extensions wait in `next` again."""

@@ -13,8 +13,6 @@ from policy_agent.emulator.invocation import Completion, Invocation
 from policy_agent.emulator.settings import FUNCTION_VERSION, LambdaSettings
 from policy_agent.model import JsonObject
 
-ON_DEMAND = "on-demand"
-
 
 def telemetry_time(moment: datetime) -> str:
     """Return an aware UTC time as telemetry writes it: milliseconds and `Z`."""
@@ -24,7 +22,7 @@ def telemetry_time(moment: datetime) -> str:
 def init_start(settings: LambdaSettings, phase: str) -> JsonObject:
     """Return platform.initStart's record; `phase` is `init` or, for a repeated Init, `invoke`."""
     return {
-        "initializationType": ON_DEMAND,
+        "initializationType": settings.initialization_type,
         "phase": phase,
         "functionName": settings.function_name,
         "functionVersion": FUNCTION_VERSION,
@@ -32,19 +30,32 @@ def init_start(settings: LambdaSettings, phase: str) -> JsonObject:
     }
 
 
-def init_runtime_done(phase: str, failure: Failure | None) -> JsonObject:
+def init_runtime_done(settings: LambdaSettings, phase: str, failure: Failure | None) -> JsonObject:
     """Return platform.initRuntimeDone's record."""
-    return {"initializationType": ON_DEMAND, "phase": phase, **outcome(failure)}
+    kind = settings.initialization_type
+    return {"initializationType": kind, "phase": phase, **outcome(failure)}
 
 
-def init_report(phase: str, failure: Failure | None, duration_ms: float) -> JsonObject:
+def init_report(
+    settings: LambdaSettings, phase: str, failure: Failure | None, duration_ms: float
+) -> JsonObject:
     """Return platform.initReport's record."""
     return {
-        "initializationType": ON_DEMAND,
+        "initializationType": settings.initialization_type,
         "phase": phase,
         "metrics": {"durationMs": round(duration_ms, 3)},
         **outcome(failure),
     }
+
+
+def restore_start(settings: LambdaSettings) -> JsonObject:
+    """Return platform.restoreStart's record."""
+    return {"functionName": settings.function_name, "functionVersion": FUNCTION_VERSION}
+
+
+def restore_report(failure: Failure | None, duration_ms: float) -> JsonObject:
+    """Return platform.restoreReport's record."""
+    return {"metrics": {"durationMs": round(duration_ms, 3)}, **outcome(failure)}
 
 
 def start(invocation: Invocation) -> JsonObject:

@@ -20,6 +20,7 @@ from policy_agent.emulator.settings import LambdaSettings
 from policy_agent.errors import DocumentError
 
 PREFIX = "/2018-06-01/runtime"
+_BEFORE_NEXT = (RuntimeState.STARTED, RuntimeState.RESTORING, RuntimeState.ANSWERED)
 _ERROR_TYPE = "Lambda-Runtime-Function-Error-Type"
 
 
@@ -41,6 +42,8 @@ class RuntimeApi:
             Route(f"{one}/response", self._response, methods=["POST"]),
             Route(f"{one}/error", self._error, methods=["POST"]),
             Route(f"{PREFIX}/init/error", self._init_error, methods=["POST"]),
+            Route(f"{PREFIX}/restore/next", self._restore_next, methods=["GET"]),
+            Route(f"{PREFIX}/restore/error", self._restore_error, methods=["POST"]),
         ]
 
     async def _next(self, _request: Request) -> Response:
@@ -48,7 +51,7 @@ class RuntimeApi:
         if generation is None:
             return gone()
         runtime = generation.runtime
-        if runtime.state not in (RuntimeState.STARTED, RuntimeState.ANSWERED):
+        if runtime.state not in _BEFORE_NEXT:
             return _invalid_transition(runtime.state)
         runtime.state = RuntimeState.READY
         self._events.record("next", RUNTIME)
@@ -92,6 +95,30 @@ class RuntimeApi:
             invocation.answer(body)
         self._events.record("response", RUNTIME, is_error=is_error)
         generation.notify()
+        return accepted()
+
+    async def _restore_next(self, _request: Request) -> Response:
+        generation = self._current()
+        if generation is None:
+            return gone()
+        runtime = generation.runtime
+        if runtime.state is not RuntimeState.STARTED:
+            return _invalid_transition(runtime.state)
+        runtime.state = RuntimeState.SNAPSHOT
+        self._events.record("restore_next", RUNTIME)
+        generation.notify()
+        if await runtime.restore_poll.wait() is None:
+            return gone()
+        return Response(status_code=200)
+
+    async def _restore_error(self, request: Request) -> Response:
+        body = await request.body()
+        generation = self._current()
+        if generation is None:
+            return gone()
+        if generation.runtime.state is not RuntimeState.RESTORING:
+            return _invalid_transition(generation.runtime.state)
+        generation.fail(_failure(request, body, "failure"))
         return accepted()
 
     async def _init_error(self, request: Request) -> Response:

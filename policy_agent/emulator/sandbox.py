@@ -25,7 +25,13 @@ from starlette.routing import Route
 
 from policy_agent.codec import encode_json
 from policy_agent.emulator import preflight
-from policy_agent.emulator.environment import extension_environment, function_environment
+from policy_agent.emulator.credentials_api import CredentialsApi
+from policy_agent.emulator.environment import (
+    extension_environment,
+    function_environment,
+    static_credentials,
+    with_credentials_at,
+)
 from policy_agent.emulator.events import EventLog
 from policy_agent.emulator.extensions_api import ExtensionsApi
 from policy_agent.emulator.generation import RUNTIME, Generation
@@ -35,7 +41,7 @@ from policy_agent.emulator.lifecycle import Lifecycle
 from policy_agent.emulator.phases import InitReport
 from policy_agent.emulator.processes import Command, Process
 from policy_agent.emulator.runtime_api import RuntimeApi
-from policy_agent.emulator.settings import LambdaSettings
+from policy_agent.emulator.settings import SNAP_START, LambdaSettings
 from policy_agent.emulator.shutdown import ShutdownReport
 from policy_agent.emulator.telemetry import TelemetryHub
 from policy_agent.emulator.telemetry_api import TelemetryApi
@@ -76,6 +82,7 @@ class LocalLambda:
         self._on_log = on_log
         self._hub = TelemetryHub(self.events)
         self._lifecycle = Lifecycle(self._settings, self._hub, self.events, self._new_generation)
+        self._credentials = CredentialsApi(static_credentials(settings), self.events)
         self._turn = asyncio.Lock()
         self._in_line = 0
         self._closed = False
@@ -240,6 +247,7 @@ class LocalLambda:
         return [
             *RuntimeApi(current, self._settings, self.events).routes(),
             *ExtensionsApi(current, self._settings, self.events).routes(),
+            *self._credentials.routes(),
             *TelemetryApi(current, self._hub, mode, self.events).routes(),
         ]
 
@@ -250,6 +258,8 @@ class LocalLambda:
         own = function_environment(
             settings, api_address=self._server.address, python_version=python_version
         )
+        if settings.initialization_type == SNAP_START:
+            own = with_credentials_at(own, self._credentials.variables(self._server.address))
         argv = (settings.python, "-B", "-m", "awslambdaric", settings.handler)
         theirs = extension_environment(own, settings)
         extensions = {path.name: Command((str(path),), Path("/"), theirs) for path in files}

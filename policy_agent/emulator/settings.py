@@ -6,10 +6,13 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 TelemetryMode = Literal["deliver", "refuse"]
+InitializationType = Literal["on-demand", "provisioned-concurrency", "snap-start"]
 
+SNAP_START: Final = "snap-start"
+RESTORE_LIMIT_SECONDS: Final = 10.0  # for the runtime's hooks
 ACCOUNT_ID = "123456789012"
 FUNCTION_VERSION = "$LATEST"
 
@@ -29,6 +32,9 @@ class LambdaSettings:
         telemetry: `refuse` answers 202 Telemetry.NotSupported, as AWS's own emulator does.
         python: the interpreter that runs the function; awslambdaric must be installed for it.
         init_limit_seconds: Lambda's 10 s for on-demand functions.
+        initialization_type: with `snap-start` the environment is frozen when Init is over, and
+            thawed as a copy of the snapshot is: the runtime is told of the restore, extensions are
+            not, and credentials are at a URI in place of the static ones.
         api_host: not 127.0.0.1, so that a client with that address built in fails here as it
             would on Lambda, where the API is at 169.254.100.1 with newer runtimes.
     """
@@ -43,6 +49,7 @@ class LambdaSettings:
     telemetry: TelemetryMode = "deliver"
     python: str = sys.executable
     init_limit_seconds: float = 10.0
+    initialization_type: InitializationType = "on-demand"
     function_name: str = "function"
     region: str = "us-east-1"
     api_host: str = "127.0.0.2"

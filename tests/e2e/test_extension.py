@@ -303,3 +303,21 @@ def test_state_stays_in_the_persistence_directory(local_lambda, plane, tmp_path)
     asyncio.run(scenario())
     assert {path: path.stat().st_mtime_ns for path in default.rglob("*")} == before
     assert (tmp_path / "state" / "bundles").is_dir()
+
+
+def test_each_copy_of_a_snapshot_numbers_its_own_decisions(local_lambda, plane):
+    plane.bundles["main"] = make_bundle(ALLOW_ALL, revision="r1")
+
+    async def scenario():
+        environment = {"DECIDE_AT_INIT": "app/allow"}
+        async with local_lambda(environment=environment, initialization_type="snap-start") as env:
+            await ask(env)
+            await env.shutdown()
+
+    asyncio.run(scenario())
+    # The decision of the function's own Init is in the snapshot, so every copy ships it; its stream
+    # ends there, and the invocation's decision is the first of another.
+    streams = {event["custom"]["audit"]["instance"] for event in plane.decisions}
+    assert len(plane.decisions) == len(streams) == 2
+    assert [event["custom"]["audit"]["seq"] for event in plane.decisions] == [1, 1]
+    assert len(plane.closings) == 2

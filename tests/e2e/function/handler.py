@@ -1,6 +1,11 @@
 """The function under test: asks once per path in its event and returns what it was told."""
 
+import os
+
 from policy_agent.client import AgentUnavailableError, decide
+
+if path := os.environ.get("DECIDE_AT_INIT"):
+    decide(path, {"user": "u"})
 
 
 def handle(event, context):
