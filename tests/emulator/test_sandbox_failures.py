@@ -189,7 +189,7 @@ def test_a_failed_init_is_repeated_inside_the_first_invocation(bench, run, start
         bench.extension("agent", start + AGENT)
 
     async def scenario():
-        async with LocalLambda(bench.settings(init_limit_seconds=0.2)) as env:
+        async with LocalLambda(bench.settings(init_limit_seconds=1.0)) as env:
             invocation = await env.invoke(1)
             await invocation.completed()
             return invocation, list(env.inits)
