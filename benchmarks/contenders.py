@@ -11,8 +11,10 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 AGENT = (sys.executable, "-c", "from policy_agent.cli import main; raise SystemExit(main())")
 READY_POLL_SECONDS = 0.002
@@ -81,15 +83,25 @@ class Running:
 
 def contenders(work: Path, bundle: Path, receiver_url: str, opa: str | None) -> list[Contender]:
     """Return the agent and, where there is one, OPA."""
-    found = [_contender("agent", (*AGENT, "run"), work, bundle, receiver_url)]
+    found = [contender("agent", (*AGENT, "run"), work, bundle, receiver_url)]
     if opa is not None:
-        found.append(_contender("opa", (opa, "run", "--server"), work, bundle, receiver_url))
+        found.append(contender("opa", (opa, "run", "--server"), work, bundle, receiver_url))
     return found
 
 
-def _contender(
-    name: str, command: tuple[str, ...], work: Path, bundle: Path, receiver_url: str
+def contender(
+    name: str,
+    command: tuple[str, ...],
+    work: Path,
+    bundle: Path,
+    receiver_url: str,
+    sections: Mapping[str, object] = MappingProxyType({}),
 ) -> Contender:
+    """Return a server with one bundle whose decisions go to the receiver.
+
+    Args:
+        sections: further sections of its configuration.
+    """
     port = free_port()
     config = {
         "services": {"receiver": {"url": receiver_url}},
@@ -99,6 +111,7 @@ def _contender(
             "reporting": {"min_delay_seconds": 1, "max_delay_seconds": 2},
         },
         "persistence_directory": str(work / name),
+        **sections,
     }
     file = work / f"{name}.json"
     file.write_text(json.dumps(config), "utf-8")
