@@ -41,6 +41,7 @@ class Evaluator(Protocol):
         input: Any = UNDEFINED,  # noqa: A002
         *,
         strict: bool = False,
+        is_exact: bool = False,
     ) -> Any:
         """Return the value of a document below `data`, or UNDEFINED.
 
@@ -48,6 +49,8 @@ class Evaluator(Protocol):
             path: `orders/authz/allow`, or its segments; integers are array indexes.
             input: the input document, UNDEFINED when there is none.
             strict: a failing built-in function ends the evaluation with its error.
+            is_exact: the input holds no floats, as `codec.decode_json` gives it; else all of it
+                is looked at first.
 
         Raises:
             EvaluationError: the policy conflicts with itself, a built-in failed strictly, or

@@ -61,7 +61,8 @@ class Question(Asked):
         segments: the same path, unescaped; integers are array indexes.
         parse_ns: how long reading the input took.
         strict: whether a failing built-in function is an error rather than undefined.
-        raw: the request's exact body, by which its answer may be kept; b"" for not at all.
+        raw: the JSON that the input was read from, by which its answer may be kept; b"" when it
+            is not known, or was something else.
         batch_decision_id: of the call that asks several questions, "" for a single one.
         map_result: the policy's value, UNDEFINED included -> what the caller is told instead.
     """
@@ -268,7 +269,9 @@ def _remembered(
 
 
 def _evaluated(question: Question, value: Any, snapshot: Snapshot) -> tuple[Any, JsonObject | None]:
+    evaluate = snapshot.policy.evaluate
+    is_exact = bool(question.raw)
     try:
-        return snapshot.policy.evaluate(question.segments, value, strict=question.strict), None
+        return evaluate(question.segments, value, strict=question.strict, is_exact=is_exact), None
     except EvaluationError as exc:
         return UNDEFINED, exc.problem.to_json()

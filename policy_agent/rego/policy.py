@@ -140,6 +140,7 @@ class Policy:
         input: Any = UNDEFINED,  # noqa: A002
         *,
         strict: bool = False,
+        is_exact: bool = False,
     ) -> Any:
         """Return the value of a document below `data`, or UNDEFINED.
 
@@ -148,12 +149,15 @@ class Policy:
                 integers as indexes. "" is the whole document, in which `system` is hidden.
             input: the input document, UNDEFINED when there is none.
             strict: a failing built-in function ends the evaluation with its error.
+            is_exact: the input holds no floats, as `codec.decode_json` gives it; else all of it
+                is looked at first.
 
         Raises:
             EvaluationError: rules conflict, or the engine failed; the next call is unaffected.
             EvaluationDeadlineError: it took longer than allowed.
         """
-        return self._engine.evaluate(_segments(path), with_exact_numbers(input), strict=strict)
+        value = input if is_exact else with_exact_numbers(input)
+        return self._engine.evaluate(_segments(path), value, strict=strict)
 
     def query(self, text: str, input: Any = UNDEFINED) -> list[JsonObject]:  # noqa: A002
         """Return the variables of every solution of a query, as OPA's query API does.

@@ -205,7 +205,7 @@ def test_parameters_add_metrics_provenance_and_indentation(client):
 
 def test_path_segments_are_unescaped_and_integers_are_indexes(client, harness):
     seen = []
-    harness.evaluator.evaluate = lambda path, input, strict: seen.append(path)
+    harness.evaluator.evaluate = lambda path, input, **_: seen.append(path)
     client.get("/v1/data/a%2Fb/1/x%20y/01")
     assert seen == [("a/b", 1, "x y", 1)]
     assert harness.recorded[0].path == "a%2Fb/1/x%20y/01"
@@ -262,7 +262,7 @@ def test_health_tells_what_is_missing(client, harness):
 
 
 def test_an_unexpected_fault_is_a_500_that_tells_nothing(client, harness, caplog):
-    harness.evaluator.evaluate = lambda path, input, strict: 1 / 0
+    harness.evaluator.evaluate = lambda path, input, **_: 1 / 0
     answer = client.get("/v1/data/orders/text")
     assert answer.status_code == 500
     assert "division" not in answer.text

@@ -33,7 +33,7 @@ def _v1_post(call: Call, services: Services) -> Answer:
     else:
         value, metadata = reading.input_of_v1_value(call.parsed), {}
     if "yaml" in content_type:
-        raw = b""  # the same body has another meaning as JSON
+        raw = b""  # as JSON it would mean something else
     path = call.below
     question = _question(call, services, path, value, parse_started_ns, metadata, raw)
     return _v1(call, services, question)
