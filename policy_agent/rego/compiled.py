@@ -9,51 +9,51 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self, TypeVar
 
 from policy_agent.errors import EvaluationError, Location, PolicyError, PolicyProblem
 from policy_agent.garbage import uncollected
-from policy_agent.model import DataPath, JsonObject
+from policy_agent.model import UNDEFINED, DataPath, JsonObject
 from policy_agent.rego import ast
 from policy_agent.rego.check.stages import PolicyChecks, compile_checked
 from policy_agent.rego.compile.compiler import Compiled, compile_query
+from policy_agent.rego.compile.index_order import index_first
 from policy_agent.rego.context import Context
 from policy_agent.rego.options import (
     CHANGING_BUILTINS,
     DEFAULT_OPTIONS,
     NETWORK_BUILTINS,
     NO_VERSIONS,
+    UNWATCHED,
     CompileOptions,
     Query,
 )
 from policy_agent.rego.parse import parse_module, parse_query
-from policy_agent.rego.plan import Plan
 from policy_agent.rego.plan_json import write_plan
 from policy_agent.rego.planner.emitter import QUERY_FILE
-from policy_agent.rego.planner.planner import Planner
+from policy_agent.rego.planner.planner import RESULT, Planner
 from policy_agent.rego.planner.trie import string_prefix
+from policy_agent.rego.question import MakePlan, Question
 from policy_agent.rego.results import QueryResult, ResultShape, result_shape
-from policy_agent.rego.runtime.runner import PlanRunner
 from policy_agent.rego.values import Value, to_json
 
 KEPT_QUERIES = 100  # OPA v1.22 v1/server: the prepared queries it keeps
 K = TypeVar("K")
 V = TypeVar("V")
 
-_ENTRY = "entry"
 _HIDDEN_NAME = "system"
 
 
 @dataclass(frozen=True, slots=True)
 class _PreparedQuery:
-    runner: PlanRunner
+    question: Question
     shape: ResultShape
 
     def rows(self, value: Value, context: Context) -> list[dict[str, Value]]:
         try:
-            return self.runner.query(_ENTRY, value, context)
+            return self.question.rows(value, context)
         except EvaluationError as exc:
             at = exc.problem.location
             if at is not None and at.file == QUERY_FILE:
@@ -82,7 +82,7 @@ class CompiledPolicy:
         self._rego_version = options.rego_version
         self._watch = options.watch
         self._queries: OrderedDict[Query, _PreparedQuery] = OrderedDict()
-        self._runners: OrderedDict[object, PlanRunner] = OrderedDict()
+        self._paths: OrderedDict[DataPath, Question] = OrderedDict()
         self._lock = threading.Lock()
         self.rules = frozenset(
             "/".join(map(str, placed.ground_path))
@@ -136,7 +136,9 @@ class CompiledPolicy:
         compiled = compile_checked(
             watch.parsed(parsed), checks, prints=options.print_to is not None
         )
-        return cls(watch.compiled(compiled), checks, data, deadline_seconds, options)
+        # What is watched stays in the order it was written in.
+        compiled = index_first(compiled) if watch is UNWATCHED else watch.compiled(compiled)
+        return cls(compiled, checks, data, deadline_seconds, options)
 
     def evaluate(self, path: DataPath, value: Any, *, strict: bool = False) -> Any:
         """Return the value of a document below `data`, or UNDEFINED.
@@ -145,10 +147,12 @@ class CompiledPolicy:
             EvaluationError: rules conflict, or it took longer than allowed.
         """
         key = tuple(path)
-        runner = self._runners.get(key)
-        if runner is None:
-            runner = self._runner(key, lambda planner: planner.entrypoint(key, _ENTRY))
-        result = runner.evaluate(_ENTRY, value, self._context(strict=strict))
+        question = self._paths.get(key)
+        if question is None:
+            question = self._question(lambda planner, name: planner.entrypoint(key, name))
+            self._keep(self._paths, key, question)
+        rows = question.rows(value, self._context(strict=strict))
+        result = rows[0].get(RESULT, UNDEFINED) if rows else UNDEFINED
         if not key and isinstance(result, dict):
             result = {name: item for name, item in result.items() if name != _HIDDEN_NAME}
         return to_json(result)
@@ -219,11 +223,8 @@ class CompiledPolicy:
 
     def is_repeatable(self, path: DataPath) -> bool:
         """Tell whether nothing that a document is made of may change its mind."""
-        runner = self._runners.get(tuple(path))
-        if runner is None:
-            return False
-        called = {each.name for each in runner.program.policy.static.builtin_funcs}
-        return not called & CHANGING_BUILTINS
+        question = self._paths.get(tuple(path))
+        return question is not None and not question.called & CHANGING_BUILTINS
 
     def close(self) -> None:
         """Do nothing: there is nothing but memory to release."""
@@ -250,20 +251,13 @@ class CompiledPolicy:
                 capture=True,
             )
             watched = self._watch.query(compiled)
-            runner = self._planned(lambda planner: planner.query(watched, _ENTRY))
-            prepared = _PreparedQuery(runner, result_shape(query.text, parsed, compiled))
+            question = self._question(lambda planner, name: planner.query(watched, name))
+            prepared = _PreparedQuery(question, result_shape(query.text, parsed, compiled))
             self._keep(self._queries, query, prepared)
         return prepared
 
-    def _runner(self, key: object, make: Callable[[Planner], Plan]) -> PlanRunner:
-        runner = self._planned(make)
-        self._keep(self._runners, key, runner)
-        return runner
-
-    def _planned(self, make: Callable[[Planner], Plan]) -> PlanRunner:
-        planner = Planner(self._compiled)
-        entry = make(planner)
-        return PlanRunner(planner.policy([entry]), self._data, self._watch.resolve)
+    def _question(self, make: MakePlan) -> Question:
+        return Question(make, self._compiled, self._data, self._watch)
 
     def _keep(self, kept: OrderedDict[K, V], key: K, value: V) -> None:
         with self._lock:

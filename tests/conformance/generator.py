@@ -33,7 +33,14 @@ from tests.conformance.terms import (
 
 HEADERS = {
     "a.rego": "package a\n\nimport data.a.base as stock\n",
-    "b.rego": "package b\n\nimport data.a\nimport data.a.base as stock\nimport input.items as items\n",  # noqa: E501
+    "b.rego": "\n".join(
+        (
+            "package b\n",
+            *("import data.a", "import data.a as first", "import data.a.base as stock"),
+            *("import input.items as items", "import future.keywords.and"),
+            *("import future.keywords.or", "import future.keywords.not\n"),
+        )
+    ),
 }
 
 
@@ -156,7 +163,8 @@ class _Rules(Statements):
         """Write one rule, all of its definitions, and make it known to later ones."""
         name = f"r{len(self.known)}"
         kind = self.pick(
-            ["complete", "complete", "boolean", "set", "object", "nested", "function", "function"]
+            ["complete", "complete", "boolean", "set", "object", "nested", "dotted"]
+            + ["function"] * 2
         )
         write = getattr(self, f"_{kind}")
         known: Known = write(name, self.type(1))
@@ -229,6 +237,16 @@ class _Rules(Statements):
             )
             text.append(f"{head} if {{\n\t{body}\n}}")
         return self._known(name, OBJECT(inner), text)
+
+    def _dotted(self, name: str, type_: Type) -> Known:
+        """Write rules whose heads are longer references of constants."""
+        text = []
+        for key in ("x", "y"):
+            body = self.body(scope := Scope())
+            text.append(f"{name}.{key} := {self.term(type_, scope, 1)} if {{\n\t{body}\n}}")
+        if self.chance(3):
+            text.append(f'{name}["x"] := {self.constant(type_)}')
+        return self._known(name, OBJECT(type_), text)
 
     def _function(self, name: str, type_: Type) -> Known:
         arguments = [

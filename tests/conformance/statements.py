@@ -16,8 +16,14 @@ from tests.conformance.terms import (
 )
 
 _COMPARED = ["==", "==", "!=", "<", "<=", ">", ">="]
-# Built-ins a `with` replaces, by what they give.
-_MOCKED = {"count": NUMBER, "upper": STRING, "startswith": BOOLEAN, "concat": STRING}
+# Built-ins a `with` replaces: what they give and take.
+_MOCKED: dict[str, tuple[Type, tuple[Type, ...]]] = {
+    "count": (NUMBER, (ARRAY(NUMBER),)),
+    "upper": (STRING, (STRING,)),
+    "abs": (NUMBER, (NUMBER,)),
+    "startswith": (BOOLEAN, (STRING, STRING)),
+    "concat": (STRING, (STRING, ARRAY(STRING))),
+}
 
 
 class Statements(Writer):
@@ -52,7 +58,9 @@ class Statements(Writer):
             self._walked,
         ]
         if depth:
-            options += [self._every, self._dynamic]
+            options += [self._every, self._every, self._dynamic, self._pattern]
+            if self.package == "b":
+                options += [self._logical, self._negated_body]
         return self.pick(options)(scope, depth)
 
     def _assigned(self, scope: Scope, depth: int) -> list[str]:
@@ -70,7 +78,7 @@ class Statements(Writer):
         collection = self.filled(type_, scope, depth)
         if self.chance(2):
             return [f"some {scope.new(type_.item)} in {collection}"]
-        key = type_.item if type_.kind == "set" else STRING if type_.kind == "object" else NUMBER
+        key = _key_of(type_)
         return [f"some {scope.new(key)}, {scope.new(type_.item)} in {collection}"]
 
     def _some_in(self, scope: Scope, depth: int) -> list[str]:
@@ -94,7 +102,9 @@ class Statements(Writer):
     def _compared(self, scope: Scope, depth: int) -> list[str]:
         type_ = self.type(1)
         left, right = self.term(type_, scope, depth), self.term(type_, scope, max(depth - 1, 0))
-        return [f"{left} {self.pick(_COMPARED)} {right}"]
+        compared = f"{left} {self.pick(_COMPARED)} {right}"
+        # Braces at the beginning of an operand of `not`, `and` and `or` would be a body's.
+        return [f"({compared})" if compared.startswith("{") else compared]
 
     def _holds(self, scope: Scope, depth: int) -> list[str]:
         return [self._call(BOOLEAN, scope, max(depth, 1))]
@@ -121,11 +131,45 @@ class Statements(Writer):
         assert type_.item is not None
         collection = self.filled(type_, scope, 1)
         inner = scope.copy()
-        name = inner.new(type_.item)
+        key = _key_of(type_)
+        names = [(inner.new(key), key)] if self.chance(2) else []
+        names.append((inner.new(type_.item), type_.item))
         # A variable that is declared must be used.
-        used = self._declared_use(name, type_.item, inner)
+        used = [self._declared_use(name, kind, inner) for name, kind in names]
         lines = [line for _ in range(self.pick([1, 2])) for line in self._statement(inner, 0)]
-        return [f"every {name} in {collection} {{ {'; '.join([used, *lines])} }}"]
+        declared = ", ".join(name for name, _ in names)
+        return [f"every {declared} in {collection} {{ {'; '.join([*used, *lines])} }}"]
+
+    def _pattern(self, scope: Scope, depth: int) -> list[str]:
+        """Iterate over members of a shape."""
+        form, types = self.pick(
+            [
+                ('some {{"id": {0}, "kind": {1}}} in input.items', (NUMBER, STRING)),
+                ("some [{0}, {1}] in data.a.base.grid", (NUMBER, NUMBER)),
+                ('some {0}, {{"age": {1}, "tags": _, "admin": true}} in stock.users',
+                 (STRING, NUMBER)),
+                ("some [{0}, 1] in input.grid", (NUMBER,)),
+            ]
+        )  # fmt: skip
+        return [form.format(*(scope.new(type_) for type_ in types))]
+
+    def _logical(self, scope: Scope, depth: int) -> list[str]:
+        """Write operands with and without braces; what one binds is not bound outside of it."""
+        word = self.pick(["and", "or"])
+        operands = []
+        for _ in range(2):
+            inner = scope.copy()
+            if self.chance(2):
+                lines = [*self._statement(inner, 0), *self._compared(inner, 0)]
+                operands.append(f"{{ {'; '.join(lines)} }}")
+            else:
+                operands.append(self._compared(inner, 0)[0].replace("[_]", "[0]"))
+        return [f" {word} ".join(operands)]
+
+    def _negated_body(self, scope: Scope, depth: int) -> list[str]:
+        inner = scope.copy()
+        lines = [*self._statement(inner, 0), *self._compared(inner, 0)]
+        return [f"not {{ {'; '.join(lines)} }}"]
 
     def _declared_use(self, name: str, type_: Type, scope: Scope) -> str:
         return f"{name} {self.pick(['!=', '!=', '>='])} {self.term(type_, scope, 0)}"
@@ -200,7 +244,7 @@ class Statements(Writer):
             return f"data.a.base.{name} as {self.term(type_, scope, 0)}"
         if kind == "builtin":
             name = self.pick(sorted(_MOCKED))
-            return f"{name} as {self._replacement(_MOCKED[name], None, scope)}"
+            return f"{name} as {self._replacement(*_MOCKED[name], scope)}"
         rule = self.pick(self.known)
         return f"{rule.path} as {self._replacement(rule.type, rule.arguments, scope)}"
 
@@ -209,3 +253,9 @@ class Statements(Writer):
         if fitting and self.chance(2):
             return self.pick(fitting).path
         return self.term(type_, scope, 0)
+
+
+def _key_of(type_: Type) -> Type:
+    """Return the type of a collection's keys."""
+    assert type_.item is not None
+    return {"set": type_.item, "object": STRING}.get(type_.kind, NUMBER)

@@ -138,6 +138,9 @@ CALLS: dict[str, list[str]] = {
         '$"<{{{string}}} {{{any}}}>"',
         "base64.encode({string})",
         "strings.reverse({string})",
+        "object.get({scores}, {string}, {string})",
+        "trim_prefix({string}, {string})",
+        "yaml.marshal({number})",
     ],
     "boolean": [
         "({number} < {number})",
@@ -157,11 +160,16 @@ CALLS: dict[str, list[str]] = {
         "is_number({any})",
         "is_set({any})",
         'regex.match("^[ab]+$", {string})',
+        'glob.match("a*", [], {string})',
+        "strings.any_prefix_match({strings}, {strings})",
+        "object.subset({scores}, {scores})",
+        "(false in {strings})",
     ],
     "array": [
         "array.concat({same}, {same})",
         "array.slice({same}, {number}, {number})",
         "array.reverse({same})",
+        "array.flatten([{same}, {same}])",
         "sort({same})",
         "sort({item_set})",
     ],
@@ -231,12 +239,12 @@ class Writer:
         return self.pick(options)(type_, scope, depth)
 
     def filled(self, type_: Type, scope: Scope, depth: int) -> str:
-        """Write a term to iterate.
+        """Write a term to iterate; not a literal or comprehension, which OPA knows too well.
 
-        Not an empty literal, which OPA refuses, nor a set's: OPA's interpreter iterates its members
-        as written, so that members that turn out to be equal count twice.
+        It refuses to iterate where the type of a literal has no members, or none of the kind that
+        is wanted.
         """
-        while (text := self.term(type_, scope, depth)) in ("{}", "[]"):
+        while (text := self.term(type_, scope, depth)).startswith(("{}", "[]")):
             pass
         literal = type_.kind == "set" and text.startswith(("set", "{"))
         return f"({text} | {self.constant(type_)})" if literal else text
@@ -267,6 +275,10 @@ class Writer:
         if type_.kind == "array":
             return f"[{', '.join(items)}]"
         if type_.kind == "set":
+            # OPA's interpreter iterates the members of a literal as written, so that members that
+            # turn out to be equal count twice: not more than one that has to be evaluated.
+            if depth >= 0 and size > 1:
+                return f"({' | '.join(f'{{{item}}}' for item in items)})"
             return f"{{{', '.join(items)}}}" if items else "set()"
         keys = [json.dumps(key) for key in KEYS[:size]]
         return f"{{{', '.join(f'{k}: {v}' for k, v in zip(keys, items, strict=True))}}}"
@@ -317,9 +329,8 @@ class Writer:
         """Write a rule's name as seen from the package being written."""
         if rule.package == self.package:
             return self.pick([rule.name, rule.name, rule.path])
-        return self.pick(
-            [f"{rule.package}.{rule.name}", rule.path, f'data["{rule.package}"].{rule.name}']
-        )
+        names = [f"{rule.package}.{rule.name}", rule.path, f'data["{rule.package}"].{rule.name}']
+        return self.pick([*names, f"first.{rule.name}"] if rule.package == "a" else names)
 
     def _functions_of(self, type_: Type) -> list[Known]:
         return [rule for rule in self.known if rule.arguments is not None and rule.type == type_]

@@ -5,13 +5,20 @@ Pure. OPA stops early for the same rules (v1/topdown/eval.go).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+from msgspec.structs import replace
 
 from policy_agent.rego import plan
 from policy_agent.rego.codegen.index import hands_over, split
 from policy_agent.rego.codegen.usage import reads, statements, writes
 from policy_agent.rego.plan import Block, BoolOperand, Local, Stmt, StringOperand
+
+_Number: TypeAlias = plan.MakeNumberRefStmt | plan.MakeNumberIntStmt | plan.MakeNullStmt
+_Operand: TypeAlias = BoolOperand | StringOperand | _Number
+_NUMBER_STATEMENTS: Final = (plan.MakeNumberRefStmt, plan.MakeNumberIntStmt, plan.MakeNullStmt)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,15 +40,16 @@ def find_constant(func: plan.Func) -> Constant | None:
     if head or not alternatives:
         return None
     found: set[Local] = set()
-    operands: set[BoolOperand | StringOperand] = set()
+    operands: set[_Operand] = set()
     blocks: list[Block] = []
     for alternative in alternatives:
         last = _last(alternative)
         if last is None or not hands_over(last, func.result):
             return None
         local = next(reads(last.stmts[0]))
+        numbers = _numbers(alternative)
         for stmt in statements(alternative):
-            operand = _assigned(stmt, local, func.result)
+            operand = _assigned(stmt, local, func.result, numbers)
             if operand is None:
                 return None
             operands.update(operand)
@@ -64,11 +72,21 @@ def _last(alternative: tuple[Block, ...]) -> Block | None:
     return None
 
 
+def _numbers(alternative: tuple[Block, ...]) -> dict[Local, _Number]:
+    """Return the locals that are one number, or null, wherever they are set."""
+    found: dict[Local, _Number | None] = {}
+    for stmt in statements(alternative):
+        number = replace(stmt, target=0) if isinstance(stmt, _NUMBER_STATEMENTS) else None
+        for local in writes(stmt):
+            found[local] = number if found.get(local, number) == number else None
+    return {local: number for local, number in found.items() if number is not None}
+
+
 def _assigned(
-    stmt: Stmt, local: Local, result: Local
-) -> tuple[BoolOperand | StringOperand, ...] | None:
+    stmt: Stmt, local: Local, result: Local, numbers: Mapping[Local, _Number]
+) -> tuple[_Operand, ...] | None:
     """Return the constant a statement gives the alternative; None if it does something else."""
-    if isinstance(stmt, plan.NotStmt | plan.WithStmt) and any(
+    if isinstance(stmt, plan.NotStmt) and any(
         local in writes(inner) for inner in statements((stmt.block,))
     ):
         return None
@@ -81,6 +99,8 @@ def _assigned(
     if not isinstance(stmt, plan.AssignVarOnceStmt):
         return None
     if isinstance(stmt.source, plan.LocalOperand):
+        if stmt.target == local and stmt.source.value in numbers:
+            return (numbers[stmt.source.value],)
         return () if stmt.source.value == local and stmt.target == result else None
     return (stmt.source,) if stmt.target == local else None
 

@@ -25,17 +25,18 @@ class Calls(References):
     generations: Generations
 
     @abstractmethod
-    def function(self, node: RuleTrie) -> str:
+    def function(self, node: RuleTrie, *, by_key: bool = False) -> str:
         """Plan the function of a node's rules and return its name."""
 
     def passed(self) -> tuple[plan.Operand, ...]:
         """Return what every function of the present generation takes first."""
         return tuple(self.term(ast.Var(name)) for name in self.generations.current.passed)
 
-    def call_rules(self, node: RuleTrie) -> plan.Local:
-        """Plan the value of the rules of a node; undefined where they have none."""
+    def call_rules(self, node: RuleTrie, key: plan.Operand | None = None) -> plan.Local:
+        """Plan the value of the rules of a node; see `References`."""
         target = self.local()
-        self.emit(plan.CallStmt, self.function(node), self.passed(), target)
+        args = self.passed() if key is None else (*self.passed(), key)
+        self.emit(plan.CallStmt, self.function(node, by_key=key is not None), args, target)
         return target
 
     def call(self, call: ast.Call) -> None:

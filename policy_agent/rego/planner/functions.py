@@ -21,35 +21,40 @@ class Functions(Expressions):
     """The part of the planner for rules."""
 
     funcs: dict[str, plan.Func]
-    _wanted: list[tuple[Generation, RuleTrie]]
+    _wanted: list[tuple[Generation, RuleTrie, bool]]
 
-    def function(self, node: RuleTrie) -> str:
+    def function(self, node: RuleTrie, *, by_key: bool = False) -> str:
         """Return the name of the function of a node's rules, which is planned later if it is new.
 
         Rules may depend on each other in long chains; planning one inside of another would nest as
         deeply.
+
+        Args:
+            node: of the rules.
+            by_key: the function takes a key of their set or object, and gives no more than that.
         """
         generation = self.generations.current
-        path = path_text(node.path)
+        path = _place(node, by_key=by_key)
         if path not in generation.functions:
             generation.functions[path] = f"g{generation.number}.{path}"
-            self._wanted.append((generation, node))
+            self._wanted.append((generation, node, by_key))
         return generation.functions[path]
 
     def plan_wanted(self) -> None:
         """Plan the functions that what is planned so far calls, and those that they call."""
         while self._wanted:
-            generation, node = self._wanted.pop()
-            name = generation.functions[path_text(node.path)]
+            generation, node, by_key = self._wanted.pop()
+            name = generation.functions[_place(node, by_key=by_key)]
             with self.generations.within(generation), self.trie.hiding(generation.hidden):
-                self.funcs[name] = self._plan(name, node)
+                self.funcs[name] = self._plan(name, node, by_key=by_key)
 
-    def _plan(self, name: str, node: RuleTrie) -> plan.Func:
+    def _plan(self, name: str, node: RuleTrie, *, by_key: bool) -> plan.Func:
         rules = sorted(node.rules, key=lambda placed: -len(placed.path))
         generation = self.generations.current
         self._next_local = plan.INPUT
         passed = {variable: self.local() for variable in generation.passed}
         result = self.local()
+        key = self.local() if by_key else None
         params = tuple(self.local() for _ in range(rules[0].arity))
         prefix = len(node.path)
         self.at(rules[0].rule.head.location)
@@ -63,7 +68,7 @@ class Functions(Expressions):
             if not placed.rule.default:
                 self.at(placed.rule.head.location)
                 if is_object or placed.is_set:
-                    blocks.append(self._member(placed, prefix, result, passed))
+                    blocks.append(self._member(placed, prefix, result, passed, key))
                 else:
                     blocks.extend(self._complete(placed, result, params, passed))
         blocks += [
@@ -71,8 +76,8 @@ class Functions(Expressions):
         ]
         self.at(rules[0].rule.head.location)
         blocks.append(self.single(plan.ReturnLocalStmt, result))
-        path = (f"g{generation.number}", *node.path)
-        every = (*passed.values(), *params)
+        path = () if by_key else (f"g{generation.number}", *node.path)
+        every = (*passed.values(), *params, *(() if key is None else (key,)))
         return plan.Func(name, every, result, tuple(blocks), path)
 
     def _fresh(self, passed: dict[str, plan.Local], write: Callable[[], None]) -> Written:
@@ -81,13 +86,30 @@ class Functions(Expressions):
         return self.closed(write)
 
     def _member(
-        self, placed: PlacedRule, prefix: int, result: plan.Local, passed: dict[str, plan.Local]
+        self,
+        placed: PlacedRule,
+        prefix: int,
+        result: plan.Local,
+        passed: dict[str, plan.Local],
+        only: plan.Local | None,
     ) -> plan.Block:
-        """Plan a rule that adds to a set, or to an object under its reference's path."""
+        """Plan a rule that adds to a set, or to an object under its reference's path.
+
+        Args:
+            placed: the rule.
+            prefix: the length of the path that the set or object has.
+            result: the set or object.
+            passed: the variables that the function takes.
+            only: the key that the rule's must be equal to, None for any.
+        """
         head = placed.rule.head
         path = placed.path[prefix:]
 
         def write() -> None:
+            if only is not None:
+                key = path[0] if path else head.key
+                assert key is not None
+                self.match(plan.LocalOperand(only), key)
             self.body(placed.rule.body)
             self.at(head.location)
             if placed.is_set:
@@ -174,3 +196,7 @@ class Functions(Expressions):
             self.emit(plan.AssignVarOnceStmt, self.term(rule.head.value), result)
 
         return self._fresh(passed, write).block
+
+
+def _place(node: RuleTrie, *, by_key: bool) -> str:
+    return path_text(node.path) + ("[key]" if by_key else "")

@@ -23,10 +23,16 @@ class References(Unification):
     """The part of the planner for references."""
 
     trie: RuleTrie
+    by_key: bool
 
     @abstractmethod
-    def call_rules(self, node: RuleTrie) -> plan.Local:
-        """Plan the value of the rules of a node; undefined where they have none."""
+    def call_rules(self, node: RuleTrie, key: plan.Operand | None = None) -> plan.Local:
+        """Plan the value of the rules of a node; undefined where they have none.
+
+        Args:
+            node: of rules that are no functions.
+            key: plan no more of a set or object than what lies at this key.
+        """
 
     def reference(self, reference: ast.Ref) -> plan.Operand:
         """Plan the value of a reference; its variables without value range over what is there."""
@@ -143,7 +149,9 @@ class References(Unification):
         if node.arity:
             return self.undefined()
         if node.rules:
-            return self._path(plan.LocalOperand(self.call_rules(node)), path)
+            one = self.by_key and bool(path) and node.is_partial and self.is_known(path[0])
+            value = self.call_rules(node, self.term(path[0]) if one else None)
+            return self._path(plan.LocalOperand(value), path)
         return self._data(node, base, path)
 
     def _extent(self, node: RuleTrie, base: list[ast.Term]) -> plan.Operand:

@@ -30,6 +30,11 @@ class RuleTrie:
         """Return how many arguments the rules take."""
         return self.rules[0].arity if self.rules else 0
 
+    @property
+    def is_partial(self) -> bool:
+        """Return whether the rules add members to a set or an object."""
+        return any(placed.is_set or len(placed.path) > len(self.path) for placed in self.rules)
+
     def get(self, key: object) -> RuleTrie | None:
         """Return the child of a key unless it is hidden."""
         nodes = self._children.get(key) if isinstance(key, str) else None
