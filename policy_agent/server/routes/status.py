@@ -1,10 +1,11 @@
-"""What the agent tells of itself by OPA's API: `/v1/status`, `/v1/config` and the banner at `/`."""
+"""What the agent tells of itself: `/v1/status`, `/v1/config`, `/openapi.json`, the page at `/`."""
 
 from __future__ import annotations
 
 from typing import Final
 
 from policy_agent import __version__
+from policy_agent.codec import encode_json
 from policy_agent.server import wire
 from policy_agent.server.call import Call
 from policy_agent.server.request import flag
@@ -34,6 +35,14 @@ async def _config(call: Call, services: Services) -> Answer:
     return wire.result(services.overview.config(), pretty=flag(call.parameters, "pretty"))
 
 
+async def _openapi(call: Call, services: Services) -> Answer:
+    del services
+    # Late: nobody asks for it during a cold start.
+    from policy_agent.server.openapi import document
+
+    return wire.json_answer(encode_json(document()), pretty=flag(call.parameters, "pretty"))
+
+
 async def banner(call: Call, services: Services) -> Answer:
     """Answer a browser at `/`."""
     del call, services
@@ -41,6 +50,7 @@ async def banner(call: Call, services: Services) -> Answer:
 
 
 ROUTES: Final = (
+    Route("/openapi.json", {"GET": _openapi}, allow=b"GET, HEAD"),
     Route("/v1/status", {"GET": _status}, allow=b"GET, HEAD", label="v1/status"),
     Route("/v1/config", {"GET": _config}, allow=b"GET, HEAD", label="v1/config"),
 )
