@@ -43,6 +43,7 @@ demo: setup layer
 bench: setup
 	$(BIN)/python -m benchmarks
 	$(BIN)/python -m benchmarks.decisions
+	$(BIN)/python -m benchmarks.decision_log
 	$(BIN)/python -m benchmarks.engine
 	$(BIN)/python -m benchmarks.engine_start
 

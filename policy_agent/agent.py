@@ -86,6 +86,7 @@ class Agent:
             self._callers,
             self.decision_log.record_fulfilment if self.decision_log is not None else None,
             Answers(config.decision_cache_bytes) if config.decision_cache_bytes else None,
+            self.decision_log.make_room if self.decision_log is not None else None,
         )
         self.overview = AgentOverview(config, self.bundles, self.decision_log, problem)
         access = None
@@ -132,26 +133,39 @@ class Agent:
         self._explain()
 
     @property
-    def has_backlog(self) -> bool:
-        """Whether there is something to ship: decisions, or news in the status."""
+    def backlog_events(self) -> int:
+        """How many entries of the decision log wait to be shipped."""
+        return self.decision_log.backlog_events if self.decision_log is not None else 0
+
+    def finished(self, after_response_ms: float) -> None:
+        """Note the end of an invocation, and how long it was held back after its response."""
+        self.invocation = {}
+        if self.decision_log is not None:
+            self.decision_log.after_response_ms += after_response_ms
+
+    @property
+    def has_news(self) -> bool:
+        """Whether there is anything else to send: news in the status, or the end of a stream."""
         logs = self.decision_log
-        # An open stream still has its closing record to ship.
-        if logs is not None and (logs.has_backlog or logs.has_open_stream):
+        if logs is not None and logs.has_open_stream:
             return True
         return self._reporter is not None and self._reporter.is_due(self.overview.report())
 
-    async def flush(self, budget_seconds: float, *, force: bool = False) -> None:
+    async def flush(
+        self, budget_seconds: float, *, force: bool = False, is_last: bool = False
+    ) -> None:
         """Ship what the decision log holds, then the status if it has changed.
 
         Args:
             budget_seconds: for both together.
             force: this is the end: try even a receiver that has just failed.
+            is_last: the disk may go away as well.
         """
         deadline = time.monotonic() + budget_seconds
         if self.decision_log is not None:
             if force:
                 self.decision_log.close_stream()
-            report = await self.decision_log.flush(budget_seconds, force=force)
+            report = await self.decision_log.flush(budget_seconds, force=force, is_last=is_last)
             if report.error:
                 log.error("%s", report.error)
         remaining_seconds = deadline - time.monotonic()

@@ -16,6 +16,7 @@
   + IdentityError               the caller is not who the token says: no policy is asked
     x KeysNeededError           fetch the issuer's keys and ask again
   + DecisionLogError            the decision could not be recorded, so it must not be answered
+    x SpoolFullError            there is no room for it, perhaps only for a moment
     x ShipError                 the receiver did not take the batch; it stays in the spool
   + RequestError                the HTTP request is at fault
     x DataPathError             its path cannot be a reference below `data`
@@ -197,16 +198,24 @@ class DecisionLogError(PolicyAgentError):
     code = "decision_log_error"
 
 
+class SpoolFullError(DecisionLogError):
+    """The spool has no room for a decision."""
+
+
 class ShipError(DecisionLogError):
     """A receiver did not take a batch.
 
     Attributes:
         http_code: the receiver's status, None when there was no answer.
+        refuses_content: the batch itself is at fault: as it is, it will never be taken.
     """
 
-    def __init__(self, message: str, *, http_code: int | None = None) -> None:
+    def __init__(
+        self, message: str, *, http_code: int | None = None, refuses_content: bool = False
+    ) -> None:
         super().__init__(message)
         self.http_code = http_code
+        self.refuses_content = refuses_content
 
 
 class RequestError(PolicyAgentError):

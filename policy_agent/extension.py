@@ -19,7 +19,7 @@ from policy_agent.config.source import read_document
 from policy_agent.errors import ConfigError, ExtensionsApiError, PolicyAgentError
 from policy_agent.lifecycle.api import Event, ExtensionsApi
 from policy_agent.lifecycle.bootstrap import ADDRESS_VARIABLE, DEFAULT_ADDRESS, Registration, listen
-from policy_agent.lifecycle.flush_control import FlushDecision
+from policy_agent.lifecycle.flush_control import FlushDecision, Plan
 from policy_agent.lifecycle.loop import ExtensionLoop
 from policy_agent.lifecycle.telemetry import FinishedRequests, TelemetryListener
 from policy_agent.logs import LEVELS, configure_logging
@@ -77,9 +77,16 @@ async def _work_by_events(agent: Agent, api: ExtensionsApi) -> int:
     receiver = TelemetryListener(telemetry)
     try:
         finished = telemetry if await _subscribe(api, receiver) else None
-        return await _handle_events(ExtensionLoop(api, _Work(agent), finished), api)
+        return await _handle_events(
+            ExtensionLoop(api, _Work(agent), finished, _plan_of(agent)), api
+        )
     finally:
         receiver.close()
+
+
+def _plan_of(agent: Agent) -> Plan:
+    logs = agent.config.decision_logs
+    return Plan(logs.strategy, logs.interval_seconds) if logs is not None else Plan()
 
 
 async def _work_by_clock(agent: Agent, api: ExtensionsApi) -> int:
@@ -153,15 +160,19 @@ class _Work:
         self._agent = agent
 
     @property
-    def has_backlog(self) -> bool:
-        return self._agent.has_backlog
+    def backlog_events(self) -> int:
+        return self._agent.backlog_events
+
+    @property
+    def has_news(self) -> bool:
+        return self._agent.has_news
 
     def invoked(self, event: Event) -> None:
         log.debug("Invocation %s", event.request_id)
         self._agent.invocation = _facts_of(event)
 
-    def finished(self) -> None:
-        self._agent.invocation = {}
+    def finished(self, after_response_ms: float) -> None:
+        self._agent.finished(after_response_ms)
 
     def due_refresh(self) -> Coroutine[Any, Any, None] | None:
         if not self._agent.bundles.due():
@@ -169,7 +180,9 @@ class _Work:
         return self._agent.refresh(REFRESH_TIMEOUT_SECONDS)
 
     async def flush(self, decision: FlushDecision) -> None:
-        await self._agent.flush(decision.budget_seconds, force=decision.force)
+        await self._agent.flush(
+            decision.budget_seconds, force=decision.force, is_last=decision.force
+        )
 
 
 def _facts_of(event: Event) -> JsonObject:

@@ -5,7 +5,7 @@ Pure values: the component that owns one replaces it; `GET /v1/status` and statu
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -101,12 +101,18 @@ class BundleStatus:
 
 @dataclass(frozen=True, slots=True)
 class DecisionLogStatus:
-    """How shipping stands; `counters` maps a counter's name to its value since start."""
+    """How shipping stands.
+
+    Attributes:
+        counters: a counter's name -> its value since start.
+        sinks: those beside OPA's own, by name.
+    """
 
     code: str = ""
     message: str = ""
     http_code: int | None = None
     counters: dict[str, int] = field(default_factory=dict)
+    sinks: Mapping[str, DecisionLogStatus] = field(default_factory=dict)
 
     @property
     def state(self) -> State:
@@ -116,6 +122,8 @@ class DecisionLogStatus:
     def to_json(self) -> JsonObject:
         """Return OPA's JSON for the decision log, with our counters under `metrics`."""
         body: JsonObject = {"metrics": dict(self.counters)} if self.counters else {}
+        if self.sinks:
+            body["sinks"] = {name: sink.to_json() for name, sink in self.sinks.items()}
         return body | _failure(self.code, self.message, self.http_code, ())
 
 

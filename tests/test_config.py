@@ -297,3 +297,48 @@ def test_a_bundle_path_becomes_a_file_bundle(tmp_path):
     source = config.bundles["orders.tar.gz"]
     assert source.resource == f"file://{tmp_path}/orders.tar.gz"
     assert source.service is None
+
+
+def test_sinks_beside_opas_have_rules_and_services_of_their_own():
+    logs = parse_config(
+        {
+            "services": {"s": {"url": "http://s"}, "t": {"url": "http://t"}},
+            "decision_logs": {
+                "service": "s",
+                "mask_decision": "/my/mask",
+                "sinks": {
+                    "archive": {"type": "s3", "service": "t", "prefix": "/log/"},
+                    "events": {"type": "firehose", "service": "t", "stream": "decisions"},
+                    "copy": {"type": "file", "path": "/var/log/d", "mask_decision": "/strict"},
+                    "out": {"type": "console"},
+                },
+            },
+        }
+    ).decision_logs
+    sinks = logs.destinations
+    assert list(sinks) == ["", "archive", "events", "copy", "out"]
+    assert (sinks[""].kind, sinks[""].target, sinks[""].rules.mask) == ("http", "/logs", "my/mask")
+    assert (sinks["archive"].service.name, sinks["archive"].target) == ("t", "log")
+    assert (sinks["events"].target, sinks["events"].rules.mask) == ("decisions", "my/mask")
+    assert (sinks["copy"].service, sinks["copy"].rules.mask) == (None, "strict")
+    assert sinks["out"].kind == "console"
+
+
+def test_sinks_alone_need_no_other_service():
+    document = {"decision_logs": {"sinks": {"copy": {"type": "file", "path": "/x"}}}}
+    logs = parse_config(document).decision_logs
+    assert list(logs.destinations) == ["copy"]
+
+
+@pytest.mark.parametrize(
+    ("sink", "problem"),
+    [
+        ({"type": "file"}, "decision_logs.sinks.a.path: is required"),
+        ({"type": "firehose", "service": "s"}, "decision_logs.sinks.a.stream: is required"),
+        ({"type": "kafka"}, "decision_logs.sinks.a.type: must be one of http, s3"),
+        ({"type": "s3", "service": "x"}, "decision_logs.sinks.a.service: is not among services"),
+    ],
+)
+def test_a_sink_that_lacks_something_is_named(sink, problem):
+    document = {"services": {"s": {"url": "http://s"}}, "decision_logs": {"sinks": {"a": sink}}}
+    assert problems_of(document)[0].startswith(problem)

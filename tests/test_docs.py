@@ -46,7 +46,12 @@ EVERY_SECTION = {
             "signing": {"keyid": "k"},
         }
     },
-    "decision_logs": {"service": "s", "reporting": {}},
+    "decision_logs": {
+        "service": "s",
+        "reporting": {},
+        "spool": {},
+        "sinks": {"a": {"service": "s"}},
+    },
     "status": {"service": "s"},
     "decision_cache": {},
     "identity": {"issuers": {"i": ISSUER}},
@@ -81,7 +86,7 @@ def settings_that_are_read(monkeypatch):
     monkeypatch.setattr(Section, "refuse", note_without_effect)
     parse_config(EVERY_SECTION)
     named = {
-        re.sub(r"^(services|keys|bundles)\.\w+", r"\1.<name>", key)
+        re.sub(r"^(services|keys|bundles|decision_logs\.sinks)\.\w+", r"\1.<name>", key)
         .replace("keys.<name>", "keys.<id>")
         .replace("issuers.i", "issuers.<name>")
         for key in read - without_effect
@@ -94,7 +99,12 @@ def test_every_setting_is_documented_and_every_documented_setting_is_read(monkey
     expected = (
         settings_that_are_read(monkeypatch)
         - SECTIONS
-        - {"services.<name>.name", "identity.issuers.<name>", "identity.issuers.<name>.name"}
+        - {
+            "decision_logs.sinks.<name>.name",
+            "services.<name>.name",
+            "identity.issuers.<name>",
+            "identity.issuers.<name>.name",
+        }
     )
     assert documented == expected
 

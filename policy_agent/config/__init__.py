@@ -29,7 +29,7 @@ from policy_agent.config.credentials import (
     OAuth2,
     SignedAssertion,
 )
-from policy_agent.config.decision_logs import DecisionLogs
+from policy_agent.config.decision_logs import DecisionLogs, LogSink, RulePaths, SpoolLimits
 from policy_agent.config.delays import Delays
 from policy_agent.config.document import Config, default_config, parse_config, with_bundle_path
 from policy_agent.config.identity import Identity, Issuer
@@ -59,15 +59,18 @@ __all__ = [
     "Identity",
     "Issuer",
     "Key",
+    "LogSink",
     "MetadataCredentials",
     "Mirror",
     "OAuth2",
     "PortTokenSource",
     "ProfileCredentials",
+    "RulePaths",
     "Server",
     "Service",
     "SignedAssertion",
     "Signing",
+    "SpoolLimits",
     "StatusReports",
     "WebIdentityCredentials",
     "active_document",

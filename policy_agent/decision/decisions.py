@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,6 +30,7 @@ NO_POLICY_CODE = "policy_unavailable"
 
 Recorder = Callable[[Decision, Evaluator | None], None]
 FulfilmentRecorder = Callable[[Fulfilment], None]
+RoomMaker = Callable[[], Awaitable[bool]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +102,7 @@ class Decisions:
         callers: Callers | None = None,
         record_fulfilment: FulfilmentRecorder | None = None,
         answers: Answers | None = None,
+        make_room: RoomMaker | None = None,
     ) -> None:
         self.snapshot: Snapshot | None = None
         self.unavailable = "no policy is active yet"
@@ -109,6 +111,7 @@ class Decisions:
         self._record_fulfilment = record_fulfilment
         self._answers = answers
         self.new_id = new_id
+        self._make_room = make_room
 
     def decide(self, question: Question) -> Decision:
         """Evaluate and record one decision.
@@ -118,6 +121,7 @@ class Decisions:
         is made up.
 
         Raises:
+            SpoolFullError: it could not be recorded; `make_room`, then ask once more.
             DecisionLogError: the decision could not be recorded, so it must not be answered.
             KeysNeededError: nothing was decided; wait for `fetch_keys` and ask again.
         """
@@ -184,6 +188,10 @@ class Decisions:
         """Fetch what a decision asked for; it may then be asked again."""
         if self.callers is not None:
             await self.callers.fetch(needed)
+
+    async def make_room(self) -> bool:
+        """Wait for room for a decision that could not be recorded; False when it may not wait."""
+        return self._make_room is not None and await self._make_room()
 
     async def query(self, query: AdHocQuery) -> Decision:
         """Evaluate and record a query, whose result is a list of bindings.

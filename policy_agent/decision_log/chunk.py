@@ -1,4 +1,4 @@
-"""Pack events into gzip JSON arrays that the receiver's size limit allows.
+"""Pack events into bodies that the receiver's size limit allows: gzip JSON arrays, or lines.
 
 Pure. OPA guesses an uncompressed size, and decodes and repacks what turns out too large (v1.22
 v1/plugins/logs/encoder.go), which loses chunks. Here the compressor itself is asked: as long as
@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 from policy_agent.audit_chain import ChainKey, audit_of, sealed
 from policy_agent.codec import decode_json, encode_json
+from policy_agent.decision_log.batch import JSON_ARRAY, Form
 from policy_agent.errors import DocumentError
 from policy_agent.model import JsonObject
 
@@ -31,7 +32,7 @@ class Chunk:
     """One upload.
 
     Attributes:
-        body: gzip of a JSON array.
+        body: the events in the form asked for.
         count: how many of the given events it stands for, from the first on; at least 1.
         without_cache: its one event had to give up its `nd_builtin_cache`.
         stubbed: its one event had to be replaced by its stub.
@@ -43,7 +44,9 @@ class Chunk:
     stubbed: bool = False
 
 
-def pack(events: Sequence[bytes], limit_bytes: int, key: ChainKey) -> Chunk:
+def pack(
+    events: Sequence[bytes], limit_bytes: int, key: ChainKey, form: Form = JSON_ARRAY
+) -> Chunk:
     """Return the longest chunk that the limit allows, give or take a tenth.
 
     An event that is too large alone goes without its `nd_builtin_cache`, else as a stub, whose
@@ -51,26 +54,28 @@ def pack(events: Sequence[bytes], limit_bytes: int, key: ChainKey) -> Chunk:
 
     Args:
         events: at least one, each a JSON object.
-        limit_bytes: the largest body, compressed.
+        limit_bytes: the largest body, compressed if the form is.
         key: seals what replaces an event.
     """
-    body, count = _fill(events, limit_bytes)
+    fill = _fill if form.is_gzip else _join
+    body, count = fill(events, limit_bytes, form)
     if count:
         return Chunk(body, count)
     fields = _decoded(events[0])
     if fields.pop("nd_builtin_cache", None) is not None:
         fields["erased"] = [*fields.get("erased", ()), "/nd_builtin_cache"]
         smaller = sealed(fields, audit_of(fields), key)
-        body, count = _fill([encode_json(smaller)], limit_bytes)
+        body, count = fill([encode_json(smaller)], limit_bytes, form)
         if count:
             return Chunk(body, count, without_cache=True)
     stub = make_stub(events[0], {"oversize_bytes": len(events[0])}, key)
-    return Chunk(pack_alone(stub), 1, stubbed=True)
+    return Chunk(pack_alone(stub, form), 1, stubbed=True)
 
 
-def pack_alone(event: bytes) -> bytes:
+def pack_alone(event: bytes, form: Form = JSON_ARRAY) -> bytes:
     """Return the chunk of one event, whatever its size."""
-    body, _ = _fill([event], sys.maxsize)
+    fill = _fill if form.is_gzip else _join
+    body, _ = fill([event], sys.maxsize, form)
     return body
 
 
@@ -87,13 +92,24 @@ def make_stub(event: bytes, note: JsonObject, key: ChainKey) -> bytes:
     return encode_json(sealed(stub, audit_of(fields), key))
 
 
-def _fill(events: Sequence[bytes], limit_bytes: int) -> tuple[bytes, int]:
+def _join(events: Sequence[bytes], limit_bytes: int, form: Form) -> tuple[bytes, int]:
+    size_bytes = len(form.opening) + len(form.closing)
+    count = 0
+    for event in events:
+        size_bytes += len(event) + (len(form.between) if count else 0)
+        if size_bytes > limit_bytes:
+            break
+        count += 1
+    return form.opening + form.between.join(events[:count]) + form.closing, count
+
+
+def _fill(events: Sequence[bytes], limit_bytes: int, form: Form) -> tuple[bytes, int]:
     room_bytes = limit_bytes - _END_BYTES
     deflate = zlib.compressobj(_LEVEL, zlib.DEFLATED, _GZIP_FORMAT)
     parts: list[bytes] = []
     known_bytes = pending_bytes = count = 0
     for event in events:
-        piece = b"," + event if count else b"[" + event
+        piece = (form.between if count else form.opening) + event
         if known_bytes + _worst_bytes(pending_bytes + len(piece)) > room_bytes:
             parts.append(deflate.flush(zlib.Z_SYNC_FLUSH))
             known_bytes += len(parts[-1])
@@ -112,7 +128,7 @@ def _fill(events: Sequence[bytes], limit_bytes: int) -> tuple[bytes, int]:
         parts.append(compressed)
         known_bytes += len(compressed)
         count += 1
-    parts.append(deflate.compress(b"]") + deflate.flush())
+    parts.append(deflate.compress(form.closing) + deflate.flush())
     return b"".join(parts), count
 
 

@@ -15,6 +15,8 @@ class Counters:
     Attributes:
         recorded: stored in the spool or printed.
         dropped_by_policy: not recorded because the drop decision was true.
+        sampled_out: not recorded because they are not in the sample.
+        dropped_oldest: given up for newer ones, the spool being full (`on_full: drop_oldest`).
         masked: at least one mask rule had an effect.
         withheld: recorded without input and result because masking was not possible.
         shipped: accepted by the receiver, stubs and closing records included.
@@ -22,11 +24,16 @@ class Counters:
         nd_builtin_cache_dropped: shipped without their cache, being too large with it.
         oversize_stubbed: shipped as a stub, being too large.
         rejected_set_aside: refused by the receiver one by one and kept in `*.rejected`.
+        printed_at_shutdown: not shipped in time, hence printed.
+        retried: sent more than once, since an attempt failed.
+        late: shipped more than a minute after they were recorded.
         corrupt_set_aside: damaged lines of dead predecessors, kept in `*.corrupt`.
     """
 
     recorded: int = 0
     dropped_by_policy: int = 0
+    sampled_out: int = 0
+    dropped_oldest: int = 0
     masked: int = 0
     withheld: int = 0
     shipped: int = 0
@@ -34,6 +41,9 @@ class Counters:
     nd_builtin_cache_dropped: int = 0
     oversize_stubbed: int = 0
     rejected_set_aside: int = 0
+    printed_at_shutdown: int = 0
+    retried: int = 0
+    late: int = 0
     corrupt_set_aside: int = 0
 
     def to_json(self) -> dict[str, int]:

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
-from policy_agent.codec import encode_json
-from policy_agent.errors import DecisionLogError
+from policy_agent.codec import decode_json, encode_json
+from policy_agent.errors import DecisionLogError, DocumentError
 from policy_agent.model import UNDEFINED, Decision, Fulfilment, JsonObject
 
 _NS_PER_SECOND = 1_000_000_000
@@ -118,6 +120,15 @@ def encode_event(event: JsonObject) -> bytes:
         raise DecisionLogError(msg) from exc
 
 
+def timestamp_of(raw_event: bytes) -> datetime | None:
+    """Return when an encoded event says it was decided, aware UTC; None when it does not."""
+    try:
+        fields = decode_json(raw_event)
+        return datetime.fromisoformat(fields["timestamp"]).astimezone(UTC)
+    except (DocumentError, KeyError, TypeError, ValueError, OverflowError):
+        return None
+
+
 def format_timestamp(timestamp_ns: int) -> str:
     """Return UTC in Go's RFC3339Nano: nine decimals with trailing zeros cut, none when all are.
 
@@ -125,5 +136,10 @@ def format_timestamp(timestamp_ns: int) -> str:
         timestamp_ns: nanoseconds since the epoch.
     """
     seconds, fraction = divmod(timestamp_ns, _NS_PER_SECOND)
-    text = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
+    text = _format_seconds(seconds)
     return f"{text}.{fraction:09d}".rstrip("0") + "Z" if fraction else text + "Z"
+
+
+@lru_cache(maxsize=4)
+def _format_seconds(seconds: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))

@@ -1,13 +1,13 @@
 """Record decisions and ship them: what the rest of the agent sees of the decision log.
 
-Drop first, then mask, as in OPA (v1.22 v1/plugins/logs/plugin.go, `Log`); then the spool, then the
-console. Unlike OPA, an event is never lost: what cannot be masked is recorded without input and
-result, and what cannot be stored is an error that must keep the answer from being sent.
+Unlike in OPA (v1.22 v1/plugins/logs/plugin.go, `Log`) no event is ever lost: what cannot be masked
+is recorded without input and result, and what cannot be stored is an error that must keep the
+answer from being sent.
 """
 
 from __future__ import annotations
 
-import logging
+import asyncio
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -16,26 +16,15 @@ from typing import Any, TextIO
 
 from policy_agent.audit_chain import ChainKey, read_key
 from policy_agent.config import DecisionLogs
-from policy_agent.decision_log.counters import Counters
-from policy_agent.decision_log.event import (
-    build_closing,
-    build_event,
-    build_fulfilment,
-    with_summary,
-)
+from policy_agent.decision_log.event import build_event, build_fulfilment
 from policy_agent.decision_log.ids import new_decision_id
-from policy_agent.decision_log.mask import masked, parse_rules, withheld
-from policy_agent.decision_log.numbering import Numbering
-from policy_agent.decision_log.ship import FlushReport, Shipper
+from policy_agent.decision_log.mask import Pseudonyms
+from policy_agent.decision_log.outlet import Outlet, Secrets
+from policy_agent.decision_log.ship import FlushReport
 from policy_agent.decision_log.sinks.console import ConsoleSink
-from policy_agent.decision_log.sinks.http import HttpSink
-from policy_agent.decision_log.spool import DEFAULT_LIMIT_BYTES, Spool
-from policy_agent.errors import DecisionLogError, EvaluationError, PolicyAgentError
-from policy_agent.model import UNDEFINED, Decision, Evaluator, Fulfilment, JsonObject
-from policy_agent.service import ServiceClient
+from policy_agent.errors import DecisionLogError
+from policy_agent.model import Decision, Evaluator, Fulfilment
 from policy_agent.status import DecisionLogStatus
-
-log = logging.getLogger(__name__)
 
 SPOOL_FOLDER = "decision-logs"
 
@@ -43,7 +32,12 @@ Circumstances = Callable[[], Mapping[str, Any]]
 
 
 class DecisionLog:
-    """Records on the event loop, in microseconds; ships when told to."""
+    """Records on the event loop, in microseconds; ships when told to.
+
+    Attributes:
+        after_response_ms: for how long invocations were held back after their responses, all in
+            all.
+    """
 
     def __init__(
         self,
@@ -51,61 +45,49 @@ class DecisionLog:
         labels: Mapping[str, str],
         directory: Path,
         *,
-        limit_bytes: int = DEFAULT_LIMIT_BYTES,
         stream: TextIO | None = None,
         circumstances: Circumstances = dict,
     ) -> None:
-        """Open the log; with a service, what dead predecessors left is adopted at once.
+        """Open the log; what dead predecessors left is adopted at once.
 
         Args:
-            directory: the persistence directory; events wait in a folder below it.
-            limit_bytes: how much disk they may take.
+            directory: the persistence directory; events wait in folders below it.
             stream: the console, standard output when None.
             circumstances: asked at each decision for what else goes under `custom`.
         """
         self._labels = dict(labels)
         self._circumstances = circumstances
-        self._counters = Counters()
-        self._hooks = _Hooks(config)
-        self._console = ConsoleSink(stream or sys.stdout) if config.console else None
-        key, self._problem = _read_key(config)
-        self._numbering = Numbering(key)
-        self._spool: Spool | None = None
-        self._shipper: Shipper | None = None
-        if config.service is not None:
-            self._spool = Spool(
-                directory / SPOOL_FOLDER, limit_bytes=limit_bytes, counters=self._counters
+        self.after_response_ms = 0.0
+        self._console = ConsoleSink(stream or sys.stdout)
+        self._wait_seconds = config.spool.wait_ms / 1000 if config.spool.on_full == "block" else 0.0
+        self._last_resort = config.last_resort
+        secrets = _read_secrets(config)
+        self._outlets = {
+            name: Outlet(
+                sink,
+                config,
+                self._labels,
+                directory / SPOOL_FOLDER / name,
+                secrets,
+                self._console if sink.kind == "console" or (not name and config.console) else None,
             )
-            self._shipper = Shipper(
-                self._spool,
-                HttpSink(ServiceClient(config.service), config.resource),
-                config.upload_size_limit_bytes,
-                max_delay_seconds=config.reporting.max_seconds,
-                counters=self._counters,
-                key=key,
-            )
+            for name, sink in config.destinations.items()
+        }
 
     def record(self, decision: Decision, policy: Evaluator | None) -> None:
         """Store one decision; call it before the answer is sent.
 
         Args:
-            policy: the one that decided, whose mask and drop rules apply. Without one nothing can
-                say what is secret, so the input is withheld.
+            policy: the one that decided, whose rules apply. Without one nothing can say what is
+                secret, so the input is withheld.
 
         Raises:
-            DecisionLogError: it could not be stored, so the answer must not be sent.
+            SpoolFullError: there is no room for it; `make_room` and a new decision may help.
+            DecisionLogError: a sink could not store it, so the answer must not be sent.
         """
         event = build_event(decision, self._labels, self._circumstances())
-        if policy is None:
-            event = self._withheld(event, "no policy is active", parts=("input",))
-        else:
-            filtered = self._filtered(event, policy)
-            if filtered is None:
-                self._counters.dropped_by_policy += 1
-                return
-            event = filtered
-        self._store(with_summary(event))
-        self._counters.recorded += 1
+        for outlet in self._outlets.values():
+            outlet.record(event, policy)
 
     def record_fulfilment(self, fulfilment: Fulfilment) -> None:
         """Store what became of a decision's obligations, as an entry of its own.
@@ -114,55 +96,56 @@ class DecisionLog:
             DecisionLogError: it could not be stored.
         """
         event = build_fulfilment(new_decision_id(), time.time_ns(), self._labels, fulfilment)
-        self._store(event)
+        for outlet in self._outlets.values():
+            outlet.store(event)
 
     def close_stream(self) -> None:
-        """Record that the stream ends here; what is recorded later begins a new one.
+        """Record that the streams end here; what is recorded later begins new ones.
 
-        Never raises: without the record the stream merely stays open, as after a kill.
+        Never raises: without the record a stream merely stays open, as after a kill.
         """
-        if not self.has_open_stream:
-            return
-        event = build_closing(new_decision_id(), time.time_ns(), self._labels)
-        facts = {
-            "closing": True,
-            "last_seq": self._numbering.last_seq,
-            "dropped_by_policy": self._counters.dropped_by_policy,
-        }
-        try:
-            self._store(event, **facts)
-        except DecisionLogError as exc:
-            log.warning("The decision log ends without a closing record: %s", exc)
-        self._numbering.end()
+        for outlet in self._outlets.values():
+            outlet.close_stream()
 
     @property
     def has_open_stream(self) -> bool:
         """Whether something was recorded since the start or the last `close_stream`."""
-        return self._numbering.last_seq > 0
+        return any(outlet.has_open_stream for outlet in self._outlets.values())
 
-    def _store(self, event: JsonObject, **facts: object) -> None:
-        if self._problem:
-            raise DecisionLogError(self._problem)
-        link = self._numbering.link(event, **facts)
-        if self._spool is not None:
-            self._spool.append(link.raw)
-        self._numbering.accept(link)
-        if self._console is not None:
-            self._console.write(link.event)
-
-    async def flush(self, budget_seconds: float, *, force: bool = False) -> FlushReport:
-        """Ship what is stored, for at most `budget_seconds`; `force` ignores the back-off.
+    async def flush(
+        self, budget_seconds: float, *, force: bool = False, is_last: bool = False
+    ) -> FlushReport:
+        """Ship what is stored to all sinks at once, for at most `budget_seconds`.
 
         Failures are in the report and in `status`; nothing is raised, nothing is lost.
+
+        Args:
+            force: ignore the back-off.
+            is_last: nobody may come for what is left, so print it unless configured otherwise.
         """
-        if self._shipper is None:
-            return FlushReport(0, 0)
-        return await self._shipper.flush(budget_seconds, force=force)
+        outlets = self._outlets.values()
+        if is_last and self._last_resort:
+            flushes = [outlet.flush_last(budget_seconds, self._console) for outlet in outlets]
+        else:
+            flushes = [outlet.flush(budget_seconds, force=force) for outlet in outlets]
+        reports = await asyncio.gather(*flushes)
+        return FlushReport(
+            sum(report.shipped for report in reports),
+            sum(report.left for report in reports),
+            next((report.error for report in reports if report.error), None),
+        )
+
+    async def make_room(self) -> bool:
+        """Ship for as long as a decision may wait for room; False when none may wait."""
+        if not self._wait_seconds:
+            return False
+        await self.flush(self._wait_seconds, force=True)
+        return True
 
     @property
     def backlog_events(self) -> int:
         """How many events wait to be shipped, those of dead predecessors included."""
-        return self._spool.backlog_events if self._spool is not None else 0
+        return sum(outlet.backlog_events for outlet in self._outlets.values())
 
     @property
     def has_backlog(self) -> bool:
@@ -171,82 +154,46 @@ class DecisionLog:
 
     @property
     def status(self) -> DecisionLogStatus:
-        """How shipping stands, with every counter."""
-        error = self._shipper.error if self._shipper is not None else None
-        counters = self._counters.to_json()
-        if error is None:
-            return DecisionLogStatus(counters=counters)
-        http_code = getattr(error, "http_code", None)
-        return DecisionLogStatus(error.code, str(error), http_code, counters)
+        """How shipping stands: OPA's sink by itself, the others by name."""
+        statuses = {name: _status_of(outlet) for name, outlet in self._outlets.items()}
+        own = statuses.pop("", DecisionLogStatus())
+        counters = {**own.counters, "after_response_ms": round(self.after_response_ms)}
+        return DecisionLogStatus(own.code, own.message, own.http_code, counters, statuses)
 
     def close(self) -> None:
         """Let go of the files; what has not been shipped stays for the successor."""
-        if self._spool is not None:
-            self._spool.close()
-
-    def _filtered(self, event: JsonObject, policy: Evaluator) -> JsonObject | None:
-        try:
-            drop, mask = self._hooks.of(policy)
-            if drop and _evaluated(policy, drop, event) is True:
-                return None
-            rules = _evaluated(policy, mask, event) if mask else UNDEFINED
-            if rules is UNDEFINED:
-                return event
-            result = masked(event, parse_rules(rules))
-        except DecisionLogError as exc:
-            return self._withheld(event, str(exc))
-        self._counters.masked += "erased" in result or "masked" in result
-        return result
-
-    def _withheld(self, event: JsonObject, reason: str, **parts: Any) -> JsonObject:
-        self._counters.withheld += 1
-        return withheld(event, reason, **parts)
+        for outlet in self._outlets.values():
+            outlet.close()
 
 
-def _read_key(config: DecisionLogs) -> tuple[ChainKey, str]:
-    """Return the key, or none and why nothing can be recorded: an agent that exits helps nobody."""
-    if not config.audit_key_path:
-        return ChainKey(read_key(config.audit_key.encode())), ""
+def _status_of(outlet: Outlet) -> DecisionLogStatus:
+    error, counters = outlet.error, outlet.counters.to_json()
+    if error is None:
+        return DecisionLogStatus(counters=counters)
+    return DecisionLogStatus(error.code, str(error), getattr(error, "http_code", None), counters)
+
+
+def _read_secrets(config: DecisionLogs) -> Secrets:
+    """Return the keys; without one that is asked for nothing can be recorded.
+
+    An agent that exits helps nobody.
+    """
     try:
-        secret = read_key(Path(config.audit_key_path).read_bytes())
+        chain = _read_secret("audit_key", config.audit_key, config.audit_key_path)
+        pseudonym = _read_secret("pseudonym_key", config.pseudonym_key, config.pseudonym_key_path)
+    except DecisionLogError as exc:
+        return Secrets(ChainKey(), problem=str(exc))
+    return Secrets(ChainKey(chain), Pseudonyms(pseudonym) if pseudonym else None)
+
+
+def _read_secret(name: str, text: str, path: str) -> bytes:
+    if not path:
+        return read_key(text.encode())
+    try:
+        secret = read_key(Path(path).read_bytes())
     except OSError as exc:
-        return ChainKey(), f"decision_logs.audit_key_path: cannot be read: {exc.strerror}"
-    return ChainKey(secret), "" if secret else "decision_logs.audit_key_path: the file is empty"
-
-
-class _Hooks:
-    """Which of the drop and mask decisions a policy defines, asked once per policy."""
-
-    def __init__(self, config: DecisionLogs) -> None:
-        self._paths = (config.drop_decision, config.mask_decision)
-        self._policy: Evaluator | None = None
-        self._defined = ("", "")
-
-    def of(self, policy: Evaluator) -> tuple[str, str]:
-        """Return the paths to evaluate, drop and mask, "" for one that is always undefined."""
-        if policy is not self._policy:
-            drop, mask = self._paths
-            self._defined = (
-                drop if _defines(policy, drop) else "",
-                mask if _defines(policy, mask) else "",
-            )
-            self._policy = policy
-        return self._defined
-
-
-def _defines(policy: Evaluator, path: str) -> bool:
-    for rule in policy.rules:
-        # A rule above the path counts as well: `log := {"mask": ...}` in package system.
-        if f"{rule}/".startswith(f"{path}/") or f"{path}/".startswith(f"{rule}/"):
-            return True
-    return _evaluated(policy, path, UNDEFINED) is not UNDEFINED  # base data can hold rules too
-
-
-def _evaluated(policy: Evaluator, path: str, event: Any) -> Any:
-    try:
-        return policy.evaluate(path, event)
-    except PolicyAgentError as exc:
-        # Only the code: the message may quote the input.
-        code = exc.problem.code if isinstance(exc, EvaluationError) else exc.code
-        msg = f"{path} could not be evaluated: {code}"
+        msg = f"decision_logs.{name}_path: cannot be read: {exc.strerror}"
         raise DecisionLogError(msg) from exc
+    if not secret:
+        raise DecisionLogError(f"decision_logs.{name}_path: the file is empty")
+    return secret

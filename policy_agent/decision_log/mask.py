@@ -5,6 +5,9 @@ Pure. As in OPA: rules are strings (`"/input/password"`, meaning remove) or obje
 `/nd_builtin_cache`; a path that does not exist is ignored; `erased` and `masked` list what was
 done, with segments percent-escaped.
 
+Beyond OPA, `pseudonym` replaces a value by a keyed token: the same for the same value, so that
+entries can still be joined by it, and telling nothing of it to whoever lacks the key.
+
 Deliberately unlike OPA:
 
 * OPA escapes each segment before it looks it up, so a key with a space, `%` or a letter outside
@@ -18,16 +21,19 @@ Deliberately unlike OPA:
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 from urllib.parse import quote, unquote
 
+from policy_agent.audit_chain import ChainKey
+from policy_agent.codec import encode_json
 from policy_agent.errors import DecisionLogError
 from policy_agent.model import UNDEFINED, JsonObject
 
 MASKABLE = ("input", "result", "nd_builtin_cache")
+_OPS = ("remove", "upsert", "pseudonym")
 _BAD_ESCAPE = re.compile("%(?![0-9A-Fa-f]{2})")
 _INDEX = re.compile("[+-]?[0-9]{1,18}")  # what Go's strconv.Atoi reads
 _MOST_SEGMENTS = 128  # two Python frames each; a rule's path can come from the input
@@ -51,17 +57,38 @@ class MaskPath:
     label: str
 
 
+class Pseudonyms:
+    """Makes the token of a value."""
+
+    def __init__(self, secret: bytes) -> None:
+        self._key = ChainKey(secret)
+
+    def of(self, value: Any) -> str:
+        """Return the token: HMAC-SHA256 over the value as JSON, so 1 and "1" have different ones.
+
+        Raises:
+            DecisionLogError: the value is not JSON.
+        """
+        try:
+            return f"pseudonym-{self._key.tag(encode_json(value))}"
+        except (TypeError, ValueError, RecursionError) as exc:
+            raise DecisionLogError("a value to be replaced by its pseudonym is not JSON") from exc
+
+
 @dataclass(frozen=True, slots=True)
 class MaskRule:
-    """One thing to do; `value` is for `upsert`."""
+    """One thing to do; `new_value` makes what replaces the old one, UNDEFINED to remove it."""
 
     op: str
     path: MaskPath
-    value: Any = None
+    new_value: Callable[[Any], Any]
 
 
-def parse_rules(value: Any) -> list[MaskRule]:
+def parse_rules(value: Any, pseudonyms: Pseudonyms | None = None) -> list[MaskRule]:
     """Read the value of the mask decision, in its order.
+
+    Args:
+        pseudonyms: None makes a rule that asks for one bad.
 
     Raises:
         DecisionLogError: not an array or set of rules, or one of them is bad.
@@ -71,7 +98,7 @@ def parse_rules(value: Any) -> list[MaskRule]:
     if not isinstance(value, list | tuple):
         msg = "the mask decision is not an array or set"
         raise DecisionLogError(msg)
-    return [_parse_rule(rule, number) for number, rule in enumerate(value, start=1)]
+    return [_parse_rule(rule, number, pseudonyms) for number, rule in enumerate(value, start=1)]
 
 
 def masked(event: JsonObject, rules: Sequence[MaskRule]) -> JsonObject:
@@ -102,20 +129,29 @@ def withheld(event: JsonObject, reason: str, *, parts: Sequence[str] = MASKABLE)
     return kept
 
 
-def _parse_rule(rule: Any, number: int) -> MaskRule:
+def _parse_rule(rule: Any, number: int, pseudonyms: Pseudonyms | None) -> MaskRule:
     if isinstance(rule, str):
         rule = {"op": "remove", "path": rule}
     if not isinstance(rule, dict):
         raise _bad_rule(number, "is neither a string nor an object")
     op, path = rule.get("op"), rule.get("path")
-    if op not in ("remove", "upsert"):
-        raise _bad_rule(number, "has an op other than remove and upsert")
+    if op not in _OPS:
+        raise _bad_rule(number, f"has an op other than {', '.join(_OPS)}")
+    if op == "pseudonym" and pseudonyms is None:
+        raise _bad_rule(number, "asks for a pseudonym, and decision_logs.pseudonym_key is not set")
     if not isinstance(path, str) or not path.startswith("/"):
         raise _bad_rule(number, "has no path with a leading slash")
     parsed = _parse_path(path)
     if isinstance(parsed, str):
         raise _bad_rule(number, parsed)
-    return MaskRule(op, parsed, rule.get("value"))
+    return MaskRule(op, parsed, _new_value(op, rule, pseudonyms))
+
+
+def _new_value(op: str, rule: JsonObject, pseudonyms: Pseudonyms | None) -> Callable[[Any], Any]:
+    if op == "pseudonym" and pseudonyms is not None:
+        return pseudonyms.of
+    value = UNDEFINED if op == "remove" else rule.get("value")
+    return lambda _: value
 
 
 def _bad_rule(number: int, fault: str) -> DecisionLogError:
@@ -146,7 +182,7 @@ _NO_SUCH_PATH = object()
 def _edited(node: Any, keys: Sequence[Spellings], rule: MaskRule) -> Any:
     """Return a copy of `node` with the rule applied, UNDEFINED when `node` itself is removed."""
     if not keys:
-        return UNDEFINED if rule.op == "remove" else rule.value
+        return rule.new_value(node)
     if isinstance(node, dict):
         return _edited_object(node, keys, rule)
     if isinstance(node, list | tuple):

@@ -1,8 +1,9 @@
 """One file of the spool: lines of `record`, locked by the process that writes or ships it.
 
-`<segment>.offset` holds how many bytes the receiver has accepted, so that a successor goes on
-from there; `<segment>.corrupt` and `<segment>.rejected` take the lines that cannot be shipped. A
-`.rejected` file holds whole records: renamed to end in `.log`, it is shipped again.
+`<segment>.offset` holds how many bytes the receiver has accepted and where the batch under way
+ends, so that a successor goes on from there and sends the same batch again; `<segment>.corrupt` and
+`<segment>.rejected` take the lines that cannot be shipped. A `.rejected` file holds whole records:
+renamed to end in `.log`, it is shipped again.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import contextlib
 import fcntl
 import logging
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from policy_agent.decision_log.record import Damaged, Record, frame, parse_lines
@@ -34,6 +35,7 @@ class Segment:
         path: where it is; names sort by creation.
         size_bytes: of the whole records appended so far.
         shipped_bytes: how far the receiver has accepted it.
+        batch_end: where the batch ends that was last begun, 0 when it has been accepted.
         pending_events: lines after that position.
     """
 
@@ -42,7 +44,7 @@ class Segment:
         self._descriptor = descriptor
         self._damaged: list[Damaged] = []
         self.size_bytes = os.fstat(descriptor).st_size
-        self.shipped_bytes = self._saved_offset()
+        self.shipped_bytes, self.batch_end = self._saved_offsets()
         self.pending_events = self._count_lines()
 
     @classmethod
@@ -81,22 +83,22 @@ class Segment:
         os.close(descriptor)
         return None
 
-    def append(self, line: bytes) -> None:
-        """Write one line with a single `write`, or more where the kernel takes it in parts.
+    def append(self, lines: bytes, count: int = 1) -> None:
+        """Write whole lines with a single `write`, or more where the kernel takes it in parts.
 
         Raises:
             OSError: it could not be written whole; the file is cut back to whole records.
         """
         try:
-            written = os.write(self._descriptor, line)
-            while written < len(line):
-                written += os.write(self._descriptor, line[written:])
+            written = os.write(self._descriptor, lines)
+            while written < len(lines):
+                written += os.write(self._descriptor, lines[written:])
         except OSError:
             with contextlib.suppress(OSError):
                 os.ftruncate(self._descriptor, self.size_bytes)
             raise
-        self.size_bytes += len(line)
-        self.pending_events += 1
+        self.size_bytes += len(lines)
+        self.pending_events += count
 
     def read(self, most_bytes: int) -> list[Record]:
         """Return records after the shipped position, [] when there is none left.
@@ -116,6 +118,13 @@ class Segment:
             at += len(raw)
         return records
 
+    def begin(self, end: int) -> str:
+        """Note that a batch up to byte `end` is sent next, and return its id."""
+        if end != self.batch_end:
+            self.batch_end = end
+            self._save_offsets()
+        return f"{self.path.stem}-{self.shipped_bytes}-{end}"
+
     def advance(self, records: Sequence[Record]) -> int:
         """Note that the first records of what `read` returned need no more shipping.
 
@@ -127,10 +136,22 @@ class Segment:
         """
         end = records[-1].end
         aside = self._set_damaged_aside(end)
-        self.shipped_bytes = end
+        self.shipped_bytes, self.batch_end = end, 0
         self.pending_events -= len(records) + aside
-        self._save_offset()
+        self._save_offsets()
         return aside
+
+    def pending(self, most_bytes: int) -> Iterator[bytes]:
+        """Yield the events after the shipped position; nothing moves.
+
+        Raises:
+            DecisionLogError: the file cannot be read.
+        """
+        at = self.shipped_bytes
+        while raw := self._read_lines(at, most_bytes):
+            records, _ = parse_lines(raw, at)
+            yield from (record.event for record in records)
+            at += len(raw)
 
     def reject(self, record: Record) -> None:
         """Keep a record that the receiver refuses in `<segment>.rejected`.
@@ -200,23 +221,26 @@ class Segment:
             msg = f"{path}: cannot be written: {exc.strerror}"
             raise DecisionLogError(msg) from exc
 
-    def _saved_offset(self) -> int:
+    def _saved_offsets(self) -> tuple[int, int]:
         try:
-            offset = int(self._beside(OFFSET_SUFFIX).read_bytes())
+            shipped, batch_end = map(int, self._beside(OFFSET_SUFFIX).read_bytes().split())
         except (OSError, ValueError):
-            return 0
-        is_after_line = 0 < offset <= self.size_bytes and (
+            return 0, 0
+        shipped = shipped if self._is_after_line(shipped) else 0
+        return shipped, batch_end if shipped < batch_end and self._is_after_line(batch_end) else 0
+
+    def _is_after_line(self, offset: int) -> bool:
+        return 0 < offset <= self.size_bytes and (
             os.pread(self._descriptor, 1, offset - 1) == b"\n"
         )
-        return offset if is_after_line else 0
 
-    def _save_offset(self) -> None:
+    def _save_offsets(self) -> None:
         path = self._beside(OFFSET_SUFFIX)
         try:
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | _SAFE_FLAGS, 0o600)
             try:
-                # One write of fixed length: a successor finds the old number or the new one.
-                os.pwrite(descriptor, b"%020d" % self.shipped_bytes, 0)
+                # One write of fixed length: a successor finds the old numbers or the new ones.
+                os.pwrite(descriptor, b"%020d %020d" % (self.shipped_bytes, self.batch_end), 0)
             finally:
                 os.close(descriptor)
         except OSError as exc:

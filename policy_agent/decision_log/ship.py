@@ -12,12 +12,13 @@ import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 from policy_agent.audit_chain import ChainKey
 from policy_agent.decision_log.backoff import Backoff, Moment
+from policy_agent.decision_log.batch import Batch, Sink
 from policy_agent.decision_log.chunk import make_stub, pack, pack_alone
 from policy_agent.decision_log.counters import Counters
+from policy_agent.decision_log.event import timestamp_of
 from policy_agent.decision_log.record import Record
 from policy_agent.decision_log.segment import Segment
 from policy_agent.decision_log.spool import Spool
@@ -25,21 +26,10 @@ from policy_agent.errors import DecisionLogError, ShipError
 
 READ_BYTES = 1 << 20
 MOST_EVENTS = 1 << 20
-CONTENT_REFUSED = frozenset({400, 413, 422})
+LATE_SECONDS = 60
 # A receiver that refuses even stubs is likely at fault itself and must not get the whole log set
 # aside; going on a little all the same keeps a few bad events from blocking the rest for ever.
 MOST_REFUSED_STUBS = 3
-
-
-class Sink(Protocol):
-    """Where batches go."""
-
-    async def send(self, body: bytes, timeout_seconds: float) -> None:
-        """Deliver one gzip JSON array.
-
-        Raises:
-            ShipError: it was not accepted, or not in time.
-        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +63,7 @@ class Shipper:
     ) -> None:
         self._spool = spool
         self._sink = sink
-        self._limit_bytes = upload_limit_bytes
+        self._limit_bytes = min(upload_limit_bytes, sink.limit_bytes)
         self._backoff = Backoff(max_delay_seconds)
         self._counters = counters or Counters()
         self._key = key or ChainKey()
@@ -134,13 +124,19 @@ class Shipper:
     async def _ship(self, segment: Segment, records: Sequence[Record], deadline: float) -> None:
         at = 0
         while at < len(records):
-            events = [record.event for record in records[at : at + self._most_events]]
-            chunk = await asyncio.to_thread(pack, events, self._limit_bytes, self._key)
-            batch = records[at : at + chunk.count]
+            window = records[at : at + self._most_events]
+            # What a predecessor or a cut connection left in doubt is sent again as it was.
+            is_retry = segment.batch_end >= window[0].end
+            if is_retry:
+                window = [record for record in window if record.end <= segment.batch_end]
+            events = [record.event for record in window]
+            form = self._sink.form
+            chunk = await asyncio.to_thread(pack, events, self._limit_bytes, self._key, form)
+            batch = window[: chunk.count]
             try:
-                await self._send(chunk.body, deadline)
+                await self._send(segment, chunk.body, batch, deadline)
             except ShipError as exc:
-                if exc.http_code not in CONTENT_REFUSED:
+                if not exc.refuses_content:
                     raise
                 # Kept from one flush to the next: a short budget must not start over each time.
                 self._most_events = max(1, chunk.count // 2)
@@ -153,6 +149,8 @@ class Shipper:
                 self._counters.oversize_stubbed += chunk.stubbed
                 self._spool.advance(segment, batch)
                 self._counters.shipped += chunk.count
+                self._counters.retried += chunk.count * is_retry
+                self._counters.late += chunk.count * _is_late(events[0])
             at += chunk.count
 
     async def _isolate(
@@ -161,9 +159,9 @@ class Shipper:
         """Set one refused event aside and let a stub stand for it, if the receiver takes that."""
         stub = make_stub(record.event, {"refused_http_code": refusal.http_code}, self._key)
         try:
-            await self._send(pack_alone(stub), deadline)
+            await self._send(segment, pack_alone(stub, self._sink.form), [record], deadline)
         except ShipError as exc:
-            if exc.http_code not in CONTENT_REFUSED:
+            if not exc.refuses_content:
                 raise
             self._refused_stubs += 1
             self._spool.reject(segment, record)
@@ -175,12 +173,20 @@ class Shipper:
             self._spool.advance(segment, [record])
             self._counters.shipped += 1
 
-    async def _send(self, body: bytes, deadline: float) -> None:
+    async def _send(
+        self, segment: Segment, body: bytes, records: Sequence[Record], deadline: float
+    ) -> None:
         remaining_seconds = deadline - time.monotonic()
         if remaining_seconds <= 0:
             raise TimeoutError
-        await self._sink.send(body, remaining_seconds)
+        batch_id = segment.begin(records[-1].end)
+        await self._sink.send(Batch(batch_id, body, records[0].event), remaining_seconds)
         self._recovered()
+
+
+def _is_late(event: bytes) -> bool:
+    recorded_at = timestamp_of(event)
+    return recorded_at is not None and time.time() - recorded_at.timestamp() > LATE_SECONDS
 
 
 def _now() -> Moment:

@@ -13,69 +13,116 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from policy_agent.config.decision_logs import DEFAULT_SPOOL_BYTES
 from policy_agent.decision_log.counters import Counters
 from policy_agent.decision_log.record import Record, frame
 from policy_agent.decision_log.segment import ASIDE_SUFFIXES, OFFSET_SUFFIX, SUFFIX, Segment
-from policy_agent.errors import DecisionLogError
+from policy_agent.errors import DecisionLogError, SpoolFullError
 
 log = logging.getLogger(__name__)
 
-DEFAULT_LIMIT_BYTES = 256 << 20  # half of the smallest /tmp that Lambda gives
 # A long backlog frees its disk space segment by segment, not only at its end; but each holds a
 # file descriptor, of which a Lambda environment has 1024 for all its processes.
 SEGMENT_BYTES = 8 << 20
 MOST_OWN_SEGMENTS = 32
+LEAST_OWN_SEGMENTS = 8  # so that little is given up at once where the oldest are dropped
+READ_BYTES = 1 << 20
 MOST_CLOSED_SEGMENTS = 64
+MOST_BUFFERED_BYTES = 64 << 10
 
 
 class Spool:
-    """First in, first out, on disk, bounded by `limit_bytes`; refuses when full, never drops."""
+    """First in, first out, on disk, bounded by `limit_bytes`.
+
+    When full it refuses, unless told to drop the oldest events, which are then counted.
+    """
 
     def __init__(
         self,
         directory: Path,
         *,
-        limit_bytes: int = DEFAULT_LIMIT_BYTES,
+        limit_bytes: int = DEFAULT_SPOOL_BYTES,
         counters: Counters | None = None,
+        is_buffered: bool = False,
+        drops_oldest: bool = False,
     ) -> None:
+        """Open the spool; what dead predecessors left is adopted at once.
+
+        Args:
+            is_buffered: what is appended may wait in memory until `write_out`.
+            drops_oldest: make room for a new event by giving up the oldest segment.
+        """
         self._directory = directory
         self._limit_bytes = limit_bytes
-        self._segment_bytes = max(SEGMENT_BYTES, limit_bytes // MOST_OWN_SEGMENTS)
+        self._segment_bytes = max(
+            min(SEGMENT_BYTES, limit_bytes // LEAST_OWN_SEGMENTS), limit_bytes // MOST_OWN_SEGMENTS
+        )
         self._counters = counters or Counters()
+        self._is_buffered = is_buffered
+        self._drops_oldest = drops_oldest
+        self._buffer = bytearray()
+        self._buffered_events = 0
         self._live: Segment | None = None
         self._closed: list[Segment] = []
+        self._shipping: Segment | None = None
         self._aside_bytes = 0
         self.adopt()
 
     @property
     def backlog_events(self) -> int:
         """How many events wait to be shipped."""
-        return sum(segment.pending_events for segment in self._segments())
+        return self._buffered_events + sum(segment.pending_events for segment in self._segments())
 
     @property
     def size_bytes(self) -> int:
         """How much disk our segments take, with what was set aside up to the last `adopt`."""
-        return self._aside_bytes + sum(segment.size_bytes for segment in self._segments())
+        waiting_bytes = self._aside_bytes + len(self._buffer)
+        if self._live is not None:
+            waiting_bytes += self._live.size_bytes
+        if self._closed:
+            waiting_bytes += sum(segment.size_bytes for segment in self._closed)
+        return waiting_bytes
 
     def append(self, event: bytes) -> None:
-        """Store one event; when this returns, it survives the end of the process.
+        """Store one event; when this returns, it survives the end of the process unless buffered.
 
         Args:
             event: one JSON object without a line feed.
 
         Raises:
-            DecisionLogError: the spool is full or the disk refuses; the event is not stored.
+            SpoolFullError: there is no room for it; it is not stored.
+            DecisionLogError: the disk refuses; it is not stored.
         """
         line = frame(event)
-        if self.size_bytes + len(line) > self._limit_bytes:
-            msg = "decision log spool is full"
-            raise DecisionLogError(msg)
+        while self.size_bytes + len(line) > self._limit_bytes:
+            if not self._drops_oldest or not self._drop_oldest():
+                raise SpoolFullError("decision log spool is full")
+        if not self._is_buffered:
+            self._write(line, 1)
+            return
+        if len(self._buffer) + len(line) > MOST_BUFFERED_BYTES:
+            self.write_out()
+        self._buffer += line
+        self._buffered_events += 1
+
+    def write_out(self) -> None:
+        """Write what is buffered.
+
+        Raises:
+            DecisionLogError: the disk refuses; it stays in the buffer.
+        """
+        if self._buffer:
+            self._write(bytes(self._buffer), self._buffered_events)
+            self._buffer.clear()
+            self._buffered_events = 0
+
+    def _write(self, lines: bytes, count: int) -> None:
         live = self._live
         if live is None or live.size_bytes >= self._segment_bytes:
             self.rotate()
             live = self._live = self._create()
         try:
-            live.append(line)
+            live.append(lines, count)
         except OSError as exc:
             # Cutting back may have failed too: nothing may follow what might be half a line.
             self.rotate()
@@ -115,12 +162,31 @@ class Spool:
 
         The live one is only closed when its turn comes, so that many attempts at a dead receiver
         do not make many segments; what is appended meanwhile waits for the next time.
+
+        Raises:
+            DecisionLogError: what is buffered cannot be written.
         """
-        while self._closed:
-            yield self._closed[0]
-        self.rotate()
-        if self._closed:
-            yield self._closed[0]
+        try:
+            while self._closed:
+                self._shipping = self._closed[0]
+                yield self._shipping
+            self.write_out()
+            self.rotate()
+            if self._closed:
+                self._shipping = self._closed[0]
+                yield self._shipping
+        finally:
+            self._shipping = None
+
+    def pending(self) -> Iterator[bytes]:
+        """Yield every event that waits, oldest first; nothing moves.
+
+        Raises:
+            DecisionLogError: they cannot be read, or what is buffered cannot be written.
+        """
+        self.write_out()
+        for segment in list(self._segments()):
+            yield from segment.pending(READ_BYTES)
 
     def advance(self, segment: Segment, records: Sequence[Record]) -> None:
         """Note that the first records of what `segment.read` returned need no more shipping.
@@ -151,10 +217,30 @@ class Spool:
 
     def close(self) -> None:
         """Release every lock; what has not been shipped is the successor's."""
+        try:
+            self.write_out()
+        except DecisionLogError as exc:
+            log.error("%s; %d entries are lost", exc, self._buffered_events)
         for segment in self._segments():
             segment.close()
         self._live = None
         self._closed = []
+
+    def _drop_oldest(self) -> bool:
+        """Give up the oldest segment that is not being shipped; False when there is none."""
+        if not (droppable := self._droppable()):
+            self.rotate()
+            droppable = self._droppable()
+        if not droppable:
+            return False
+        oldest = droppable[0]
+        self._counters.dropped_oldest += oldest.pending_events
+        log.warning("%s: dropped with %d entries", oldest.path.name, oldest.pending_events)
+        self.remove(oldest)
+        return True
+
+    def _droppable(self) -> list[Segment]:
+        return [segment for segment in self._closed if segment is not self._shipping]
 
     def _segments(self) -> list[Segment]:
         return [*self._closed, self._live] if self._live else self._closed

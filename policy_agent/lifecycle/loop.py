@@ -1,8 +1,8 @@
 """The extension's loop: next, work beside the function, ship after it, next again.
 
-One caller of `next`. On INVOKE a bundle refresh that is due starts beside the function; once the
-runtime is done (or, where Lambda gives no telemetry, at once) the log is shipped, and both are
-settled before `next`, because whatever is under way then is frozen in the middle.
+One caller of `next`. On INVOKE a bundle refresh that is due starts beside the function; the log is
+shipped there or once the runtime is done, as `flush_control` decides. All of it is settled before
+`next`, because whatever is under way then is frozen in the middle.
 """
 
 from __future__ import annotations
@@ -18,7 +18,10 @@ from policy_agent.lifecycle.flush_control import (
     DEADLINE_MARGIN_MS,
     MAX_AFTER_RESPONSE_MS,
     FlushDecision,
+    Load,
     Moment,
+    Pace,
+    Plan,
     decide,
 )
 from policy_agent.lifecycle.telemetry import FinishedRequests
@@ -30,14 +33,22 @@ class Work(Protocol):
     """What the loop sets in motion; the agent provides it."""
 
     @property
-    def has_backlog(self) -> bool:
-        """Whether there are decisions to ship."""
+    def backlog_events(self) -> int:
+        """How many entries of the decision log wait to be shipped."""
+
+    @property
+    def has_news(self) -> bool:
+        """Whether there is anything else to send."""
 
     def invoked(self, event: Event) -> None:
         """Take note of the invocation that is starting."""
 
-    def finished(self) -> None:
-        """Take note that it is over: what is decided from now on belongs to another."""
+    def finished(self, after_response_ms: float) -> None:
+        """Take note that it is over: what is decided from now on belongs to another.
+
+        Args:
+            after_response_ms: how long it was held back once the function had answered.
+        """
 
     def due_refresh(self) -> Coroutine[Any, Any, None] | None:
         """Return the bundle refresh that is due, None when none is."""
@@ -54,17 +65,23 @@ class ExtensionLoop:
         api: ExtensionsApi,
         work: Work,
         finished: FinishedRequests | None,
+        plan: Plan = Plan(),  # noqa: B008 - frozen
         clock_ms: Callable[[], float] = lambda: time.time() * 1000,
     ) -> None:
         """Create a loop.
 
         Args:
             finished: None where Lambda refused telemetry.
+            plan: when to ship.
         """
         self._api = api
         self._work = work
         self._finished = finished
+        self._plan = plan
         self._clock_ms = clock_ms
+        self._pace = Pace()
+        self._tried_ms: float | None = None
+        self._answered_ms: float | None = None
 
     async def run(self) -> None:
         """Handle events until SHUTDOWN.
@@ -80,39 +97,60 @@ class ExtensionLoop:
             try:
                 await self._invoke(event)
             finally:
-                self._work.finished()
+                answered_ms, self._answered_ms = self._answered_ms, None
+                now_ms = self._clock_ms()
+                self._work.finished(0 if answered_ms is None else now_ms - answered_ms)
 
     async def _invoke(self, event: Event) -> None:
+        self._pace.invoked(self._clock_ms())
         self._work.invoked(event)
         due = self._work.due_refresh()
-        refresh = asyncio.create_task(due, name="bundle refresh") if due is not None else None
+        beside = [asyncio.create_task(due, name="bundle refresh")] if due is not None else []
         if self._finished is None:
             await self._flush(Moment.INVOKE, event)
         else:
-            remaining_ms = event.deadline_ms - self._clock_ms() - DEADLINE_MARGIN_MS
-            if not await self._finished.wait(event.request_id, remaining_ms / 1000):
-                # Waiting in vain costs the whole timeout of every invocation: do it once.
-                log.warning("No runtimeDone came for %s; no longer waiting", event.request_id)
-                self._finished = None
+            flushing = self._flush(Moment.INVOKE, event)
+            beside.append(asyncio.create_task(flushing, name="shipping"))
+            await self._until_answered(event, self._finished)
             await self._flush(Moment.RUNTIME_DONE, event)
-        if refresh is not None:
-            await self._settle(refresh, event)
+        if beside:
+            await self._settle(beside, event)
+
+    async def _until_answered(self, event: Event, finished: FinishedRequests) -> None:
+        remaining_ms = event.deadline_ms - self._clock_ms() - DEADLINE_MARGIN_MS
+        if await finished.wait(event.request_id, remaining_ms / 1000):
+            self._answered_ms = self._clock_ms()
+            return
+        # Waiting in vain costs the whole timeout of every invocation: do it once.
+        log.warning("No runtimeDone came for %s; no longer waiting", event.request_id)
+        self._finished = None
 
     async def _flush(self, moment: Moment, event: Event) -> None:
+        now_ms = self._clock_ms()
         decision = decide(
-            moment,
-            has_backlog=self._work.has_backlog,
-            now_ms=self._clock_ms(),
-            deadline_ms=event.deadline_ms,
+            moment, self._plan, self._load(now_ms), now_ms=now_ms, deadline_ms=event.deadline_ms
         )
         if decision.budget_seconds > 0:
+            self._tried_ms = now_ms
             await self._work.flush(decision)
 
-    async def _settle(self, refresh: asyncio.Task[None], event: Event) -> None:
+    def _load(self, now_ms: float) -> Load:
+        tried_ms = self._tried_ms
+        # A wall clock that was set back says nothing of how long ago that was.
+        is_known = tried_ms is not None and tried_ms <= now_ms
+        return Load(
+            backlog_events=self._work.backlog_events,
+            has_news=self._work.has_news,
+            gap_seconds=self._pace.gap_seconds,
+            unshipped_seconds=(now_ms - tried_ms) / 1000 if is_known and tried_ms else None,
+            tells_end=self._finished is not None,
+        )
+
+    async def _settle(self, tasks: list[asyncio.Task[None]], event: Event) -> None:
         remaining_ms = event.deadline_ms - self._clock_ms() - DEADLINE_MARGIN_MS
         budget_seconds = min(max(remaining_ms, 0), MAX_AFTER_RESPONSE_MS) / 1000
-        await asyncio.wait([refresh], timeout=budget_seconds)
-        if not refresh.done():
-            # A download that a freeze would cut in half; it is due again at the next INVOKE.
-            refresh.cancel()
-        await asyncio.gather(refresh, return_exceptions=True)
+        _, late = await asyncio.wait(tasks, timeout=budget_seconds)
+        for task in late:
+            # A transfer that a freeze would cut in half; it is due again at the next INVOKE.
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

@@ -15,7 +15,12 @@ from typing import Any, Final
 
 import httptools
 
-from policy_agent.errors import KeysNeededError, PolicyAgentError
+from policy_agent.errors import (
+    DecisionLogError,
+    KeysNeededError,
+    PolicyAgentError,
+    SpoolFullError,
+)
 from policy_agent.server import port_token, wire
 from policy_agent.server import request as reading
 from policy_agent.server.access import Access, Credentials, parse_body
@@ -64,6 +69,8 @@ class App:
         )
         try:
             answer = self._answer(call, route, request)
+        except SpoolFullError as exc:
+            answer = self._answer_with_room(call, route, exc)
         except PolicyAgentError as exc:
             answer = wire.answer_of_error(exc)
         except Exception:
@@ -126,11 +133,24 @@ class App:
             # Of another issuer: each is asked but once, so this comes to an end.
             return await self._answer_with_keys(call, route, exc)
 
+    async def _answer_with_room(
+        self, call: Call, route: Route | None, full: SpoolFullError
+    ) -> Answer:
+        if route is None or not await self._services.decisions.make_room():
+            raise DecisionLogError(str(full)) from full
+        try:
+            return await self._answer_again(call, route)
+        except SpoolFullError as exc:
+            raise DecisionLogError(str(exc)) from exc
+
     async def _finish(
         self, answering: Coroutine[Any, Any, Answer], call: Call, route: Route | None
     ) -> Answer:
         try:
-            answer = await answering
+            try:
+                answer = await answering
+            except SpoolFullError as exc:
+                answer = await self._answer_with_room(call, route, exc)
         except PolicyAgentError as exc:
             answer = wire.answer_of_error(exc)
         except Exception:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from policy_agent.decision.decisions import Decisions, Question
-from policy_agent.errors import KeysNeededError
+from policy_agent.errors import DecisionLogError, KeysNeededError, SpoolFullError
 from policy_agent.model import Decision
 from policy_agent.server.call import Call
 from policy_agent.server.request import flag, parse_data_path
@@ -48,6 +48,7 @@ class Questions:
             refusal=self._call.refusal,
             credential=self._credential,
             strict=self._strict,
+            trace=self._call.trace,
             batch_decision_id=self._batch_id,
             map_result=map_result,
         )
@@ -59,8 +60,13 @@ async def decide(decisions: Decisions, question: Question) -> Decision:
     Raises:
         DecisionLogError: as for `Decisions.decide`.
     """
+    has_waited = False
     while True:
         try:
             return decisions.decide(question)
         except KeysNeededError as exc:
             await decisions.fetch_keys(exc)
+        except SpoolFullError as exc:
+            if has_waited or not await decisions.make_room():
+                raise DecisionLogError(str(exc)) from exc
+            has_waited = True

@@ -68,12 +68,19 @@ class _Handler(BaseHTTPRequestHandler):
             receiver.in_flight += 1
             receiver.most_in_flight = max(receiver.most_in_flight, receiver.in_flight)
         try:
-            self._take(receiver)
+            answer = self._take(receiver)
         finally:
+            # Before the answer, upon which the next request may come.
             with receiver.lock:
                 receiver.in_flight -= 1
+        if isinstance(answer, str):
+            self.close_connection = True
+            return
+        self.send_response(answer)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
 
-    def _take(self, receiver: Receiver) -> None:
+    def _take(self, receiver: Receiver) -> int | str:
         body = self.rfile.read(int(self.headers["Content-Length"]))
         events = json.loads(gzip.decompress(body))
         answer = receiver.answer(events, body)
@@ -83,12 +90,7 @@ class _Handler(BaseHTTPRequestHandler):
         receiver.arrived.set()
         if answer == HANG:
             receiver.released.wait(20)
-        if isinstance(answer, str):
-            self.close_connection = True
-            return
-        self.send_response(answer)
-        self.send_header("Content-Length", "0")
-        self.end_headers()
+        return answer
 
     def log_message(self, format: str, *args: Any) -> None:
         """Keep the test output clean."""

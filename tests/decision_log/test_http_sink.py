@@ -6,6 +6,7 @@ import gzip
 import pytest
 
 from policy_agent.config import Bearer, Service
+from policy_agent.decision_log.batch import Batch
 from policy_agent.decision_log.sinks.http import HttpSink
 from policy_agent.errors import ShipError
 from policy_agent.service import ServiceClient
@@ -21,7 +22,7 @@ def send(url, *, resource="/logs", timeout_seconds=5.0, own_limit_seconds=10.0):
         response_timeout_seconds=own_limit_seconds,
     )
     sink = HttpSink(ServiceClient(service), resource)
-    asyncio.run(sink.send(BODY, timeout_seconds))
+    asyncio.run(sink.send(Batch("b-1", BODY, b"{}"), timeout_seconds))
 
 
 @pytest.mark.parametrize("status", [200, 202, 204])
@@ -34,6 +35,7 @@ def test_a_batch_is_posted_as_opa_posts_it(receiver, status):
     assert upload.headers["Content-Encoding"] == "gzip"
     assert upload.headers["Content-Length"] == str(len(BODY))
     assert upload.headers["Authorization"] == "Bearer t0ken"
+    assert upload.headers["Idempotency-Key"] == "b-1"
 
 
 @pytest.mark.parametrize(

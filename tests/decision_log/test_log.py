@@ -12,14 +12,14 @@ from pathlib import Path
 import pytest
 
 from policy_agent.audit_chain import ChainKey, is_untouched
-from policy_agent.config import DecisionLogs, Service
+from policy_agent.config import DecisionLogs, LogSink, RulePaths, Service, SpoolLimits
 from policy_agent.decision_log.log import DecisionLog
-from policy_agent.errors import DecisionLogError, EvaluationError, PolicyProblem
+from policy_agent.errors import DecisionLogError, EvaluationError, PolicyProblem, SpoolFullError
 from policy_agent.model import UNDEFINED
 
 ROOT = Path(__file__).parents[2]
 LABELS = {"id": "env-1", "version": "0.1.0"}
-MASK, DROP = "system/log/mask", "system/log/drop"
+MASK, DROP, SAMPLE = "system/log/mask", "system/log/drop", "system/log/sample"
 FAILURE = EvaluationError(PolicyProblem("eval_conflict_error", "hunter2 and hunter3"))
 INPUT = {"user": "alice", "password": "hunter2"}
 
@@ -43,9 +43,9 @@ def open_log(tmp_path, receiver):
 def logged(open_log, receiver, decide, policy_of):
     """Return a function: record one decision under a policy table and return what is shipped."""
 
-    def run(table, *, rules=None, **config):
+    def run(table, *, defined=None, **config):
         decision_log = open_log(config=config)
-        decision_log.record(decide(), policy_of(table, rules=rules))
+        decision_log.record(decide(), policy_of(table, rules=defined))
         asyncio.run(decision_log.flush(10))
         return receiver.accepted, decision_log.status.counters
 
@@ -87,8 +87,8 @@ def test_policies_see_the_event_as_their_input(open_log, decide, policy_of):
     policy = policy_of({MASK: [], DROP: False})
     open_log().record(decide(), policy)
     seen = dict(policy.asked)
-    assert set(seen) == {MASK, DROP}
-    for event in seen.values():
+    assert set(seen) == {MASK, DROP, SAMPLE}
+    for event in (seen[MASK], seen[DROP]):
         assert event["path"] == "authz/allow"
         assert event["input"] == INPUT
         assert event["labels"] == LABELS
@@ -173,7 +173,7 @@ def test_without_a_policy_the_input_is_withheld(open_log, receiver, decide):
 def test_mask_decisions_are_found_wherever_they_are_defined(logged, rules):
     constant = ["/input"]
     value = (lambda event: event and constant) if rules else constant
-    (event,), _ = logged({MASK: value}, rules=frozenset(rules))
+    (event,), _ = logged({MASK: value}, defined=frozenset(rules))
     assert event["erased"] == ["/input"]
 
 
@@ -182,7 +182,7 @@ def test_a_policy_without_hooks_is_asked_once_only(open_log, decide, policy_of):
     decision_log = open_log()
     for _ in range(3):
         decision_log.record(decide(), policy)
-    assert policy.asked == [(DROP, UNDEFINED), (MASK, UNDEFINED)]
+    assert policy.asked == [(DROP, UNDEFINED), (SAMPLE, UNDEFINED), (MASK, UNDEFINED)]
 
 
 def test_hooks_follow_the_policy_that_decided(open_log, receiver, decide, policy_of):
@@ -194,7 +194,9 @@ def test_hooks_follow_the_policy_that_decided(open_log, receiver, decide, policy
 
 
 def test_configured_decisions_are_used(logged):
-    (event,), _ = logged({"my/mask": ["/input"], MASK: ["/result"]}, mask_decision="my/mask")
+    (event,), _ = logged(
+        {"my/mask": ["/input"], MASK: ["/result"]}, rules=RulePaths(mask="my/mask")
+    )
     assert event["erased"] == ["/input"]
 
 
@@ -221,7 +223,9 @@ def test_console_and_service_both_get_the_event(open_log, decide, receiver):
 
 def test_what_cannot_be_stored_is_an_error_and_not_printed(open_log, decide):
     stream = io.StringIO()
-    decision_log = open_log(config={"console": True}, stream=stream, limit_bytes=100)
+    decision_log = open_log(
+        config={"console": True, "spool": SpoolLimits(limit_bytes=100)}, stream=stream
+    )
     with pytest.raises(DecisionLogError, match="full"):
         decision_log.record(decide(), None)
     assert stream.getvalue() == ""
@@ -329,7 +333,7 @@ def test_what_comes_after_the_end_begins_another_stream(open_log, receiver, deci
 
 
 def test_an_entry_that_was_not_stored_uses_no_number(open_log, receiver, decide):
-    decision_log = open_log(limit_bytes=2000)
+    decision_log = open_log(config={"spool": SpoolLimits(limit_bytes=2000)})
     decision_log.record(decide(), None)
     with pytest.raises(DecisionLogError, match="full"):
         decision_log.record(decide(result="x" * 2000), None)
@@ -339,7 +343,7 @@ def test_an_entry_that_was_not_stored_uses_no_number(open_log, receiver, decide)
 
 
 def test_a_full_disk_at_the_end_leaves_the_stream_open(open_log, receiver, decide, caplog):
-    decision_log = open_log(limit_bytes=800)
+    decision_log = open_log(config={"spool": SpoolLimits(limit_bytes=800)})
     decision_log.record(decide(), None)
     decision_log.close_stream()
     assert "without a closing record" in caplog.text
@@ -369,6 +373,87 @@ def test_without_its_key_nothing_is_recorded_and_so_nothing_answered(
     with pytest.raises(DecisionLogError, match="audit_key_path"):
         decision_log.record(decide(), None)
     assert not decision_log.has_backlog
+
+
+def test_two_sinks_have_rules_numbers_and_failures_of_their_own(
+    open_log, receiver, decide, policy_of, tmp_path
+):
+    path = tmp_path / "copy" / "decisions.jsonl"
+    strict = LogSink("file", target=str(path), rules=RulePaths(mask="strict", drop="none"))
+    decision_log = open_log(config={"sinks": {"copy": strict}})
+    receiver.answer = lambda events, body: 500
+    policy = policy_of({MASK: ["/input/password"], "strict": ["/input"], DROP: False})
+    decision_log.record(decide(), policy)
+    decision_log.record(decide(), policy_of({DROP: True, "strict": ["/result"]}))
+    report = asyncio.run(decision_log.flush(10))
+    assert (report.shipped, report.left, report.error.http_code) == (2, 1, 500)
+    lines = [json.loads(line) for line in path.read_bytes().splitlines()]
+    assert [line["erased"] for line in lines] == [["/input"], ["/result"]]
+    assert [audit["seq"] for audit in audits(lines)] == [1, 2]
+    status = decision_log.status
+    assert (status.http_code, status.counters["recorded"]) == (500, 1)
+    assert (status.sinks["copy"].code, status.sinks["copy"].counters["shipped"]) == ("", 2)
+    assert set(status.to_json()["sinks"]["copy"]) == {"metrics"}
+    receiver.answer = lambda events, body: 200
+    asyncio.run(decision_log.flush(10, force=True))
+    (event,) = receiver.accepted
+    assert event["erased"] == ["/input/password"]
+    assert event["custom"]["audit"]["instance"] != lines[0]["custom"]["audit"]["instance"]
+
+
+def test_what_cannot_be_shipped_at_the_end_is_printed_and_kept(
+    open_log, receiver, decide, policy_of
+):
+    stream = io.StringIO()
+    decision_log = open_log(stream=stream)
+    receiver.answer = lambda events, body: 503
+    decision_log.record(decide(), policy_of({MASK: ["/input/password"]}))
+    report = asyncio.run(decision_log.flush(5, force=True, is_last=True))
+    (line,) = map(json.loads, stream.getvalue().splitlines())
+    assert (line["msg"], line["input"]) == ("Decision Log", {"user": "alice"})
+    assert report.left == 1
+    assert decision_log.status.counters["printed_at_shutdown"] == 1
+    receiver.answer = lambda events, body: 200
+    asyncio.run(decision_log.flush(5, force=True, is_last=True))
+    assert len(receiver.accepted) == 1
+    assert stream.getvalue().count("\n") == 1
+
+
+def test_the_last_resort_can_be_declined(open_log, receiver, decide):
+    stream = io.StringIO()
+    decision_log = open_log(config={"last_resort": False}, stream=stream)
+    receiver.answer = lambda events, body: 503
+    decision_log.record(decide(), None)
+    asyncio.run(decision_log.flush(5, force=True, is_last=True))
+    assert stream.getvalue() == ""
+
+
+def test_a_decision_may_wait_for_room_where_it_is_configured(open_log, receiver, decide):
+    limits = SpoolLimits(on_full="block", limit_bytes=900, wait_ms=5000)
+    decision_log = open_log(config={"spool": limits})
+    decision_log.record(decide(), None)
+    with pytest.raises(SpoolFullError):
+        decision_log.record(decide(), None)
+    assert asyncio.run(decision_log.make_room())
+    decision_log.record(decide(), None)
+    assert not asyncio.run(open_log().make_room())
+
+
+def test_a_buffered_log_writes_soon_and_before_it_ships(open_log, receiver, decide, tmp_path):
+    decision_log = open_log(config={"spool": SpoolLimits(durability="buffered")})
+    folder = tmp_path / "decision-logs"
+
+    async def record():
+        decision_log.record(decide(), None)
+        assert not folder.exists()
+        assert decision_log.has_backlog
+        while not folder.exists():
+            await asyncio.sleep(0.02)
+        decision_log.record(decide(), None)
+        return await decision_log.flush(10)
+
+    report = asyncio.run(asyncio.wait_for(record(), 10))
+    assert (report.shipped, report.left) == (2, 0)
 
 
 def test_the_console_shows_the_numbers_too(open_log, decide):

@@ -5,6 +5,7 @@ import contextlib
 import json
 import random
 import time
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -223,6 +224,37 @@ def test_a_second_flush_steps_aside_and_a_forced_one_waits_its_turn(start, recei
     assert (second.left, second.error, impatient.error) == (2, None, None)
     assert receiver.numbers == [1, 2]
     assert receiver.most_in_flight == 1
+
+
+def keys_of(receiver):
+    return [upload.headers["Idempotency-Key"] for upload in receiver.uploads]
+
+
+def test_a_batch_in_doubt_is_sent_again_as_it_was_though_there_is_more_by_then(start, receiver):
+    receiver.answer = lambda events, body: "cut"
+    first = start(limit_bytes=32768)
+    first.append(1, 2)
+    assert first.flush().left == 2
+    first.append(3)
+    first.spool.close()
+    receiver.answer = lambda events, body: 200
+    second = start(limit_bytes=32768)
+    assert second.flush().left == 0
+    cut, again, rest = receiver.uploads
+    assert (cut.body, keys_of(receiver)[0]) == (again.body, keys_of(receiver)[1])
+    assert [event["n"] for event in rest.events] == [3]
+    assert len(set(keys_of(receiver))) == 2
+    assert second.counters.retried == 2
+
+
+def test_what_ships_long_after_it_was_recorded_counts_as_late(start, receiver):
+    shipping = start()
+    now = datetime.now(UTC)
+    for age_seconds in (0, 3600):
+        timestamp = (now - timedelta(seconds=age_seconds)).isoformat()
+        shipping.spool.append(json.dumps({"timestamp": timestamp}).encode())
+        shipping.flush()
+    assert shipping.counters.late == 1
 
 
 def test_a_batch_too_large_for_the_receiver_is_halved_until_it_fits(start, receiver, tmp_path):

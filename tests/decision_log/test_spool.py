@@ -15,7 +15,7 @@ from policy_agent.decision_log import spool as spool_module
 from policy_agent.decision_log.counters import Counters
 from policy_agent.decision_log.record import frame
 from policy_agent.decision_log.spool import Spool
-from policy_agent.errors import DecisionLogError
+from policy_agent.errors import DecisionLogError, SpoolFullError
 
 ROOT = Path(__file__).parents[2]
 
@@ -121,6 +121,72 @@ def test_a_full_spool_refuses_and_keeps_what_it_has(open_spool):
     assert drain(spool) == list(range(7))
     spool.append(numbered(1000))
     assert drain(spool) == [1000]
+
+
+def test_dropping_the_oldest_makes_room_and_is_counted(open_spool):
+    counters = Counters()
+    spool = open_spool(limit_bytes=4000, drops_oldest=True, counters=counters)
+    for number in range(100):
+        spool.append(numbered(number, 100))
+    assert spool.size_bytes <= 4000
+    kept = drain(spool)
+    assert kept == list(range(100 - len(kept), 100))
+    assert len(kept) > 20
+    assert counters.dropped_oldest == 100 - len(kept)
+
+
+def test_an_event_larger_than_the_spool_is_refused_even_where_the_oldest_are_dropped(open_spool):
+    spool = open_spool(limit_bytes=1000, drops_oldest=True)
+    spool.append(numbered(1))
+    with pytest.raises(SpoolFullError):
+        spool.append(numbered(2, 1000))
+
+
+def test_what_is_being_shipped_is_not_dropped(open_spool):
+    counters = Counters()
+    spool = open_spool(limit_bytes=1000, drops_oldest=True, counters=counters)
+    for number in range(5):
+        spool.append(numbered(number, 100))
+    shipping = spool.shippable()
+    segment = next(shipping)
+    records = segment.read(1 << 20)
+    for number in range(5, 40):
+        spool.append(numbered(number, 100))
+    spool.advance(segment, records)
+    spool.remove(segment)
+    assert json.loads(records[0].event)["n"] == 0
+    assert drain(spool)[-1] == 39
+
+
+def test_a_buffered_spool_counts_what_it_has_not_written_and_writes_in_order(open_spool, folder):
+    spool = open_spool(is_buffered=True)
+    for number in range(50):
+        spool.append(numbered(number))
+    assert (spool.backlog_events, folder.exists()) == (50, False)
+    spool.write_out()
+    assert spool.backlog_events == 50
+    for number in range(50, 60):
+        spool.append(numbered(number))
+    assert drain(spool) == list(range(60))
+    assert spool.backlog_events == 0
+
+
+def test_a_buffered_spool_writes_when_much_has_gathered_and_at_its_end(open_spool, folder):
+    spool = open_spool(is_buffered=True)
+    for number in range(100):
+        spool.append(numbered(number, 1000))
+    assert folder.exists()
+    spool.close()
+    assert drain(open_spool()) == list(range(100))
+
+
+def test_looking_at_what_waits_moves_nothing(open_spool):
+    spool = open_spool()
+    for number in range(20):
+        spool.append(numbered(number))
+    for _ in range(2):
+        assert [json.loads(event)["n"] for event in spool.pending()] == list(range(20))
+    assert drain(spool) == list(range(20))
 
 
 def test_what_was_adopted_and_set_aside_counts_against_the_limit(open_spool, folder):
