@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import cast
 
@@ -28,20 +29,38 @@ class Load:
         return ordered[min(int(len(ordered) * percent / 100), len(ordered) - 1)]
 
 
-def run_load(host: str, port: int, request: bytes, *, connections: int, seconds: float) -> Load:
-    """Keep `connections` busy for `seconds`; every answer must be 200."""
+def run_load(
+    host: str,
+    port: int,
+    request: bytes,
+    *,
+    connections: int,
+    seconds: float,
+    check: Callable[[bytes], None] | None = None,
+) -> Load:
+    """Keep `connections` busy for `seconds`; every answer must be 200.
+
+    Args:
+        check: looks at the body of each answer.
+    """
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(_run(host, port, request, connections, seconds))
+        return runner.run(_run((host, port), request, connections, seconds, check))
 
 
-async def _run(host: str, port: int, request: bytes, connections: int, seconds: float) -> Load:
+async def _run(
+    address: tuple[str, int],
+    request: bytes,
+    connections: int,
+    seconds: float,
+    check: Callable[[bytes], None] | None,
+) -> Load:
     loop = asyncio.get_running_loop()
     latencies: list[float] = []
     started = time.perf_counter()
     clients = []
     for _ in range(connections):
         _, client = await loop.create_connection(
-            lambda: _Client(request, started + seconds, latencies), host, port
+            lambda: _Client(request, started + seconds, latencies, check), *address
         )
         clients.append(client)
     await asyncio.gather(*(client.finished for client in clients))
@@ -51,10 +70,17 @@ async def _run(host: str, port: int, request: bytes, connections: int, seconds: 
 class _Client(asyncio.Protocol):
     """Sends the next request as soon as an answer is whole."""
 
-    def __init__(self, request: bytes, deadline: float, latencies: list[float]) -> None:
+    def __init__(
+        self,
+        request: bytes,
+        deadline: float,
+        latencies: list[float],
+        check: Callable[[bytes], None] | None,
+    ) -> None:
         self._request = request
         self._deadline = deadline
         self._latencies = latencies
+        self._check = check
         self._answer = b""
         self.finished: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._transport: asyncio.Transport
@@ -78,6 +104,8 @@ class _Client(asyncio.Protocol):
         if not head.startswith(b"HTTP/1.1 200"):
             self.finished.set_exception(RuntimeError(self._answer.decode("latin-1")))
             return
+        if self._check is not None:
+            self._check(body)
         self._answer = b""
         self._latencies.append((now - self._sent_at) * 1e6)
         if now < self._deadline:
