@@ -14,6 +14,7 @@ _known: str | None = None
 
 def headers() -> dict[str, str]:
     """Return the header to send; {} when there is no secret to be found."""
+    # That there is none is remembered, too: an agent that asks for one answers 401.
     secret = _known if _known is not None else reread()
     return {HEADER: secret} if secret else {}
 
@@ -28,7 +29,7 @@ def reread() -> str:
                 secret = file.read().strip()
         except (OSError, UnicodeDecodeError):
             secret = ""
-    _known = secret or None
+    _known = secret
     return secret
 
 

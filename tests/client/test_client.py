@@ -178,3 +178,12 @@ def test_a_path_is_escaped(agent):
     answers.append((200, {"result": True}))
     decide("a b/c", {})
     assert seen[0].path == "/v1/data/a%20b/c"
+
+
+def test_a_secret_that_appears_later_is_found(agent, tmp_path):
+    answers, seen = agent
+    answers += [(200, {"result": True}), (401, {"message": "no token"}), (200, {"result": True})]
+    assert decide("a", {}).allow
+    (tmp_path / "port-token").write_text("new")
+    assert decide("a", {}).allow
+    assert [r.headers["X-Policy-Agent-Token"] for r in seen] == [None, None, "new"]
