@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 BACKLOG: Final = 512  # asyncio would make it 100
 DRAIN_SECONDS: Final = 5
+KEEP_ALIVE_SECONDS: Final = 15  # Go's defaultTCPKeepAliveIdle and -Interval
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,8 @@ async def serving(
     """Serve `app` while the context is open, then let requests under way finish.
 
     Connections are never closed for being idle: a function keeps its own across a freeze, and one
-    that is closed first would reset its next call.
+    that is closed first would reset its next call. Those whose client is gone without a word are
+    found out by the kernel.
 
     Args:
         secure: how to serve over TLS; None for plain HTTP.
@@ -64,4 +66,8 @@ async def _listen(
     loop = asyncio.get_running_loop()
     if listener.family == socket.AF_UNIX:
         return await loop.create_unix_server(connected, sock=listener, ssl=tls, backlog=BACKLOG)
+    # Connections inherit these from the listening socket.
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEP_ALIVE_SECONDS)
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, KEEP_ALIVE_SECONDS)
     return await loop.create_server(connected, sock=listener, ssl=tls, backlog=BACKLOG)
