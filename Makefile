@@ -4,7 +4,7 @@ ARCHITECTURE ?= $(shell uname -m)
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: setup fmt check test conformance demo bench layer layer-standalone clean
+.PHONY: setup fmt check test conformance demo bench bench-fleet layer layer-standalone clean
 
 setup: $(VENV)/.ready
 
@@ -46,6 +46,9 @@ bench: setup
 	$(BIN)/python -m benchmarks.decision_log
 	$(BIN)/python -m benchmarks.engine
 	$(BIN)/python -m benchmarks.engine_start
+
+bench-fleet: setup
+	$(BIN)/python -m benchmarks.fleet
 
 clean:
 	rm -rf $(VENV) build dist
