@@ -101,6 +101,9 @@ def test_the_agent_imports_nothing_that_init_does_not_need():
     assert loaded & heavy == set()
     assert not {name for name in loaded if name.startswith(
         ("policy_agent.auditor", "policy_agent.emulator", "policy_agent.publisher"))}  # fmt: skip
+    # What only some configurations ask for.
+    assert not loaded & {"policy_agent.config.aws", "policy_agent.config.credentials",
+                         "policy_agent.bundle.oci", "configparser", "xml.etree"}  # fmt: skip
 
 
 COMPILER = ("policy_agent.rego.ast", "policy_agent.rego.check", "policy_agent.rego.compile",

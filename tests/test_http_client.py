@@ -5,7 +5,8 @@ import time
 
 import pytest
 
-from policy_agent.config import Bearer, Service
+from policy_agent.config import Service
+from policy_agent.config.credentials import Bearer
 from policy_agent.errors import TransportError
 from policy_agent.http_client import Limits, Request, send
 from policy_agent.service import ServiceClient

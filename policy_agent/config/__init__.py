@@ -1,19 +1,11 @@
 """The agent's settings: OPA's configuration file read into frozen values, one file a section.
 
-`document.parse_config` reads the whole; `source.read_document` finds it.
+`document.parse_config` reads the whole; `source.read_document` finds it. `credentials` and `aws`
+are imported when a service has some.
 """
 
 from policy_agent.config.active import active_document
 from policy_agent.config.authzen import OBLIGATION_TYPES, AuthZen
-from policy_agent.config.aws import (
-    AssumeRoleCredentials,
-    AwsCredentials,
-    AwsSigning,
-    EnvironmentCredentials,
-    MetadataCredentials,
-    ProfileCredentials,
-    WebIdentityCredentials,
-)
 from policy_agent.config.bundles import (
     DEFAULT_BUNDLE_LIMIT_BYTES,
     FILE_SCHEME,
@@ -21,13 +13,6 @@ from policy_agent.config.bundles import (
     Freshness,
     Mirror,
     Signing,
-)
-from policy_agent.config.credentials import (
-    Bearer,
-    ClientAssertion,
-    ClientTls,
-    OAuth2,
-    SignedAssertion,
 )
 from policy_agent.config.decision_logs import DecisionLogs, LogSink, RulePaths, SpoolLimits
 from policy_agent.config.delays import Delays
@@ -43,36 +28,24 @@ __all__ = [
     "DEFAULT_BUNDLE_LIMIT_BYTES",
     "FILE_SCHEME",
     "OBLIGATION_TYPES",
-    "AssumeRoleCredentials",
     "AuthZen",
-    "AwsCredentials",
-    "AwsSigning",
-    "Bearer",
     "BundleSource",
-    "ClientAssertion",
-    "ClientTls",
     "Config",
     "DecisionLogs",
     "Delays",
-    "EnvironmentCredentials",
     "Freshness",
     "Identity",
     "Issuer",
     "Key",
     "LogSink",
-    "MetadataCredentials",
     "Mirror",
-    "OAuth2",
     "PortTokenSource",
-    "ProfileCredentials",
     "RulePaths",
     "Server",
     "Service",
-    "SignedAssertion",
     "Signing",
     "SpoolLimits",
     "StatusReports",
-    "WebIdentityCredentials",
     "active_document",
     "default_config",
     "parse_config",

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import TYPE_CHECKING, Final, Union
 
-from policy_agent.config.aws import AwsSigning, read_aws_signing
 from policy_agent.config.keys import Key
 from policy_agent.config.section import Section
+
+if TYPE_CHECKING:
+    from policy_agent.config.aws import AwsSigning
 
 JWT_ASSERTION: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 _METHODS: Final = ("bearer", "client_tls", "oauth2", "s3_signing")
@@ -80,7 +82,7 @@ class OAuth2:
     parameters: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
-Credentials = Bearer | ClientTls | OAuth2 | AwsSigning
+Credentials = Union[Bearer, ClientTls, OAuth2, "AwsSigning"]
 
 
 def read_credentials(
@@ -99,6 +101,8 @@ def read_credentials(
     if "oauth2" in given:
         credentials = _oauth2(section.section("oauth2"), keys)
     if "s3_signing" in given:
+        from policy_agent.config.aws import read_aws_signing  # 3 ms of CPU
+
         credentials = read_aws_signing(section.section("s3_signing"), service_type)
     section.finish()
     return credentials

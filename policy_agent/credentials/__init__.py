@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
-from policy_agent.config import AwsSigning, Bearer, OAuth2, Service
+from policy_agent.config import Service
 from policy_agent.credentials.tls import TlsFiles
 from policy_agent.http_client import Request
 
@@ -43,6 +43,12 @@ def authorizer_of(service: Service, tls: TlsFiles) -> Authorizer:
         tls: the service's, which its token endpoint is trusted by, too.
     """
     credentials, where = service.credentials, f"services.{service.name}.credentials"
+    if credentials is None:
+        return Nobody()
+    from policy_agent.config.credentials import Bearer, ClientTls, OAuth2
+
+    if isinstance(credentials, ClientTls):
+        return Nobody()
     if isinstance(credentials, Bearer):
         from policy_agent.credentials.bearer import BearerToken
 
@@ -52,8 +58,6 @@ def authorizer_of(service: Service, tls: TlsFiles) -> Authorizer:
         from policy_agent.credentials.oauth2 import AccessToken
 
         return AccessToken(credentials, f"{where}.oauth2", tls)
-    if isinstance(credentials, AwsSigning):
-        from policy_agent.credentials.aws import AwsSignature
+    from policy_agent.credentials.aws import AwsSignature
 
-        return AwsSignature(credentials, f"{where}.s3_signing")
-    return Nobody()
+    return AwsSignature(credentials, f"{where}.s3_signing")

@@ -12,7 +12,7 @@ import time
 from collections.abc import Mapping
 
 from policy_agent.codec import decode_json
-from policy_agent.config import AwsSigning
+from policy_agent.config.aws import AwsSigning
 from policy_agent.credentials.aws_keys import AwsKeys, Environ, call, endpoint
 from policy_agent.credentials.aws_sources import find
 from policy_agent.errors import DocumentError, TransportError

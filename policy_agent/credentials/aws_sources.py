@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from policy_agent.codec import decode_json
-from policy_agent.config import (
+from policy_agent.config.aws import (
     AssumeRoleCredentials,
     AwsCredentials,
     EnvironmentCredentials,

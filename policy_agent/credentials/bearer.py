@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping
 
-from policy_agent.config import Bearer
+from policy_agent.config.credentials import Bearer
 from policy_agent.credentials.files import read_secret
 from policy_agent.http_client import Request
 

@@ -14,7 +14,7 @@ from urllib.parse import urlencode
 
 from policy_agent import http_client
 from policy_agent.codec import decode_json
-from policy_agent.config import ClientAssertion, OAuth2, SignedAssertion
+from policy_agent.config.credentials import ClientAssertion, OAuth2, SignedAssertion
 from policy_agent.credentials.files import read_secret
 from policy_agent.credentials.tls import TlsFiles
 from policy_agent.errors import DocumentError, TransportError

@@ -11,9 +11,13 @@ import hashlib
 import ssl
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from policy_agent.config import ClientTls, Service
+from policy_agent.config import Service
 from policy_agent.errors import TransportError
+
+if TYPE_CHECKING:
+    from policy_agent.config.credentials import ClientTls
 
 
 class TlsFiles:
@@ -22,8 +26,7 @@ class TlsFiles:
     def __init__(self, service: Service) -> None:
         self._service = service
         self._setting = f"services.{service.name}"
-        credentials = service.credentials
-        self._client = credentials if isinstance(credentials, ClientTls) else None
+        self._client = _certificate_of(service)
         self._context: ssl.SSLContext | None = None
         self._digest = b""
         self._read_at = 0.0
@@ -84,3 +87,11 @@ class TlsFiles:
                 f"do not fit: {getattr(exc, 'reason', None) or type(exc).__name__}"
             )
             raise TransportError(msg) from exc
+
+
+def _certificate_of(service: Service) -> ClientTls | None:
+    if service.credentials is None:
+        return None
+    from policy_agent.config.credentials import ClientTls
+
+    return service.credentials if isinstance(service.credentials, ClientTls) else None

@@ -6,7 +6,8 @@ import random
 import pytest
 
 from policy_agent.bundle.download import HttpOrigin, _Partial
-from policy_agent.config import BundleSource, ClientTls, Delays, Service
+from policy_agent.config import BundleSource, Delays, Service
+from policy_agent.config.credentials import ClientTls
 from policy_agent.service import ServiceClient
 from tests.bundle.archives import bundle
 from tests.bundle.test_bundle_manager import START, Rig, at

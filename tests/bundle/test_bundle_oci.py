@@ -13,7 +13,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from policy_agent.bundle.download import Downloaded, NotModified
 from policy_agent.bundle.oci import LAYER_TYPE, OciOrigin, Reference
-from policy_agent.config import Bearer, BundleSource, Delays, Service
+from policy_agent.config import BundleSource, Delays, Service
+from policy_agent.config.credentials import Bearer
 from policy_agent.errors import BundleDownloadError
 from policy_agent.service import ServiceClient
 from tests.bundle.archives import bundle

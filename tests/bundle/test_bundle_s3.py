@@ -5,7 +5,8 @@ import asyncio
 import pytest
 
 from policy_agent.bundle.download import Downloaded, HttpOrigin, NotModified
-from policy_agent.config import AwsSigning, EnvironmentCredentials, Service
+from policy_agent.config import Service
+from policy_agent.config.aws import AwsSigning, EnvironmentCredentials
 from policy_agent.errors import BundleDownloadError
 from policy_agent.service import ServiceClient
 from tests.bundle.archives import bundle

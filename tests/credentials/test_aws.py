@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from policy_agent.config import (
+from policy_agent.config.aws import (
     AssumeRoleCredentials,
     AwsSigning,
     EnvironmentCredentials,

@@ -2,19 +2,16 @@
 
 import pytest
 
-from policy_agent.config import (
+from policy_agent.config import parse_config
+from policy_agent.config.aws import (
     AssumeRoleCredentials,
     AwsSigning,
-    Bearer,
-    ClientTls,
     EnvironmentCredentials,
     MetadataCredentials,
-    OAuth2,
     ProfileCredentials,
-    SignedAssertion,
     WebIdentityCredentials,
-    parse_config,
 )
+from policy_agent.config.credentials import Bearer, ClientTls, OAuth2, SignedAssertion
 from policy_agent.errors import ConfigError
 
 KEYS = {"signer": {"private_key": "pem", "algorithm": "ES256"}, "verifier": {"key": "pem"}}

@@ -12,8 +12,8 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from policy_agent.config import Key, OAuth2, Service, SignedAssertion
-from policy_agent.config.credentials import ClientAssertion
+from policy_agent.config import Key, Service
+from policy_agent.config.credentials import ClientAssertion, OAuth2, SignedAssertion
 from policy_agent.errors import TransportError
 from policy_agent.service import ServiceClient
 from tests.certificates import Authority

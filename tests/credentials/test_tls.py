@@ -5,7 +5,8 @@ import time
 
 import pytest
 
-from policy_agent.config import ClientTls, Service
+from policy_agent.config import Service
+from policy_agent.config.credentials import ClientTls
 from policy_agent.credentials.tls import TlsFiles
 from policy_agent.errors import TransportError
 from policy_agent.service import ServiceClient

@@ -5,7 +5,8 @@ import gzip
 
 import pytest
 
-from policy_agent.config import Bearer, Service
+from policy_agent.config import Service
+from policy_agent.config.credentials import Bearer
 from policy_agent.decision_log.batch import Batch
 from policy_agent.decision_log.sinks.http import HttpSink
 from policy_agent.errors import ShipError
