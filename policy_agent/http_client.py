@@ -280,6 +280,8 @@ def _redirected(request: Request, status: int, url: str) -> Request:
 def _sentence(exc: Exception) -> str:
     if isinstance(exc, ssl.SSLCertVerificationError):
         return f"its certificate is not trusted: {exc.verify_message}"
+    if isinstance(exc, ssl.SSLEOFError):
+        return "closed the connection within TLS: does it want a client certificate?"
     if isinstance(exc, ssl.SSLError):
         return f"TLS failed: {(exc.reason or type(exc).__name__).lower().replace('_', ' ')}"
     if isinstance(exc, http.client.IncompleteRead):

@@ -78,9 +78,11 @@ def test_within_the_reread_interval_files_are_not_looked_at(authority, monkeypat
         tls.context()
 
 
-def test_without_a_certificate_the_server_hangs_up(authority, demanding):
-    with pytest.raises(TransportError, match=r"localhost:.*certificate required"):
+def test_without_a_certificate_the_server_hangs_up(authority, demanding, names):
+    # What the server says may be lost with the connection that it closes at once.
+    with pytest.raises(TransportError, match=r"^localhost:\d+: "):
         ask(client_of(demanding, authority.ca))
+    assert names == []
 
 
 @pytest.mark.parametrize(
