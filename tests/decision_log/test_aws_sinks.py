@@ -9,13 +9,8 @@ import re
 
 import pytest
 
-from policy_agent.config import (
-    AwsSigning,
-    DecisionLogs,
-    EnvironmentCredentials,
-    LogSink,
-    Service,
-)
+from policy_agent.config import DecisionLogs, LogSink, Service
+from policy_agent.config.aws import AwsSigning, EnvironmentCredentials
 from policy_agent.decision_log.batch import Batch
 from policy_agent.decision_log.log import DecisionLog
 from policy_agent.decision_log.sinks.firehose import FirehoseSink
