@@ -10,6 +10,7 @@
     x BundleFormatError         the bytes are not a bundle
     x BundleVerificationError   the signature does not match
     x BundleActivationError     it does not fit beside the others
+    x BundleDeltaError          it changes another bundle than the active one: get a snapshot
   + PolicyError                 the policy cannot be run faithfully: fix the named lines
   + EvaluationError             no value for this decision; the next one is unaffected
     x EvaluationDeadlineError   it took longer than allowed
@@ -101,6 +102,10 @@ class BundleVerificationError(BundleError):
 
 class BundleActivationError(BundleError):
     """The bundle is well-formed but does not fit: roots overlap or are violated."""
+
+
+class BundleDeltaError(BundleError):
+    """The delta does not lead on from the active bundle; only a snapshot helps."""
 
 
 @dataclass(frozen=True, slots=True)

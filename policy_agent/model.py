@@ -99,8 +99,9 @@ class Bundle:
         etag: as the source sent it, None when it sent none.
         plan: OPA's `plan.json` of the modules, None when the bundle has none.
         size_bytes: length of the archive as downloaded.
+        kind: `delta` when the last archive only said what changes.
         raw: the archive as downloaded, so that a copy on disk can be verified again; empty for
-            a bundle read from a directory.
+            a bundle read from a directory, and for one that a delta has changed.
     """
 
     name: str
@@ -111,6 +112,7 @@ class Bundle:
     plan: bytes | None = field(default=None, repr=False)
     rego_versions: Mapping[str, int] = field(default_factory=dict)
     size_bytes: int = 0
+    kind: Literal["delta", "snapshot"] = "snapshot"
     raw: bytes = field(default=b"", repr=False)
 
 

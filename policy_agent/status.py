@@ -63,6 +63,7 @@ class BundleStatus:
     source: SourceStatus | None = None
     copy_problem: str = ""
     size_bytes: int = 0
+    bundle_type: str = "snapshot"
     last_request_at: datetime | None = None
     last_successful_request_at: datetime | None = None
     last_successful_download_at: datetime | None = None
@@ -91,7 +92,7 @@ class BundleStatus:
         if self.active_revision:
             body["active_revision"] = self.active_revision
         if self.size_bytes:
-            body |= {"type": "snapshot", "size": self.size_bytes}
+            body |= {"type": self.bundle_type, "size": self.size_bytes}
         if self.source:
             body["source"] = self.source.to_json()
         if self.copy_problem:

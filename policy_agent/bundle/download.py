@@ -157,7 +157,9 @@ def _without_secrets(url: str) -> str:
 
 def _headers(etag: str | None, started: _Partial | None, wait_seconds: int) -> dict[str, str]:
     wait = f";wait={wait_seconds}" if wait_seconds else ""
-    headers = {"Prefer": f"modes=snapshot{wait}"}
+    # A delta leads on from the version that the ETag names.
+    modes = "snapshot,delta" if etag else "snapshot"
+    headers = {"Prefer": f"modes={modes}{wait}"}
     if etag:
         headers["If-None-Match"] = etag
     if started:

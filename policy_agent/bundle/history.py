@@ -45,6 +45,7 @@ def activated(status: BundleStatus, at: datetime, bundle: Bundle) -> BundleStatu
             last_successful_activation_at=at,
             active_revision=bundle.manifest.revision,
             size_bytes=bundle.size_bytes,
+            bundle_type=bundle.kind,
             loads=status.loads + 1,
         )
     )

@@ -331,7 +331,7 @@ class BundleManager:
             path = Path(source.resource.removeprefix(FILE_SCHEME))
             slot.arrived = SourceStatus("file", str(path))
             return await asyncio.to_thread(self._read_path, source, path)
-        asked, read = Moment.now(self._clock), partial(self._read, source)
+        asked, read = Moment.now(self._clock), partial(self._read, source, base=slot.active)
         answer = await remote.origins.fetch(read, timeout_seconds, wait_seconds)
         remote.answer, remote.asked = answer, asked
         slot.arrived = answer.status
@@ -346,7 +346,9 @@ class BundleManager:
             keys=self._keys,
         )
 
-    def _read(self, source: BundleSource, raw: bytes, etag: str | None) -> Bundle:
+    def _read(
+        self, source: BundleSource, raw: bytes, etag: str | None, *, base: Bundle | None = None
+    ) -> Bundle:
         return read_bundle(
             source.name,
             raw,
@@ -354,6 +356,7 @@ class BundleManager:
             signing=source.signing,
             keys=self._keys,
             etag=etag,
+            base=base,
         )
 
     async def _switch(self, changed: Mapping[str, Bundle]) -> Collection[str]:
@@ -385,6 +388,9 @@ class BundleManager:
     async def _persist(self, slot: _Slot) -> None:
         store = slot.remote.store if slot.remote else None
         if slot.remote is None or store is None or slot.active is None or slot.status.code:
+            return
+        if slot.active.kind == "delta":
+            # The copy stays the snapshot as it was signed; after a restart its ETag leads on.
             return
         copy = Copy(slot.active.raw, slot.remote.origins.first_etag)
         fetched_at = rfc3339(slot.status.last_successful_download_at)

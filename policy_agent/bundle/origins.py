@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from policy_agent.bundle.download import HttpOrigin, NotModified, Origin
 from policy_agent.config import BundleSource, Service
-from policy_agent.errors import BundleDownloadError, BundleError
+from policy_agent.errors import BundleDeltaError, BundleDownloadError, BundleError
 from policy_agent.model import Bundle
 from policy_agent.service import ServiceClient
 from policy_agent.status import SourceStatus
@@ -121,7 +121,12 @@ class Origins:
         )
         if isinstance(answer, NotModified):
             return Answer(None, origin, known, status)
-        bundle = await asyncio.to_thread(read, answer.raw, answer.etag)
+        try:
+            bundle = await asyncio.to_thread(read, answer.raw, answer.etag)
+        except BundleDeltaError:
+            # Without an ETag a snapshot is asked for.
+            self._confirmed = (origin, None)
+            raise
         return Answer(bundle, origin, answer.etag, status)
 
 

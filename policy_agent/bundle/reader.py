@@ -11,17 +11,17 @@ from types import MappingProxyType
 from typing import Final
 
 from policy_agent.bundle import archive, documents, roots
+from policy_agent.bundle.delta import PATCH_NAME, applied, is_delta, read_delta
 from policy_agent.bundle.manifest import read_manifest
 from policy_agent.bundle.package_name import package_name
 from policy_agent.bundle.rego_versions import rego_versions
-from policy_agent.bundle.verify import verify
+from policy_agent.bundle.verify import SIGNATURES_NAME, verify
 from policy_agent.config import DEFAULT_BUNDLE_LIMIT_BYTES, Key, Signing
-from policy_agent.errors import BundleFormatError
+from policy_agent.errors import BundleDeltaError, BundleFormatError
 from policy_agent.garbage import uncollected
 from policy_agent.model import Bundle, JsonObject, Manifest
 
 NO_KEYS: Final[Mapping[str, Key]] = MappingProxyType({})
-_PATCH_NAME: Final = "patch.json"
 PLAN_NAME: Final = "plan.json"
 
 
@@ -33,6 +33,7 @@ def read_bundle(
     signing: Signing | None = None,
     keys: Mapping[str, Key] = NO_KEYS,
     etag: str | None = None,
+    base: Bundle | None = None,
 ) -> Bundle:
     """Unpack, verify and read a bundle archive.
 
@@ -43,13 +44,31 @@ def read_bundle(
         signing: None when no signature is asked for.
         keys: key id -> verification key.
         etag: as the source sent it.
+        base: the active version, which a delta changes.
 
     Raises:
         BundleFormatError: the bytes are not a well-formed bundle.
         BundleVerificationError: the signature is missing or does not match.
+        BundleDeltaError: it is a delta that does not lead on from `base`.
     """
     files = archive.unpack(raw, size_limit_bytes=size_limit_bytes)
+    if is_delta(files):
+        if signing is None or not signing.allow_unsigned_deltas or SIGNATURES_NAME in files:
+            verify(files, signing=signing, keys=keys)
+        return _next_version(files, base, etag=etag, size_bytes=len(raw))
     return read_files(name, files, signing=signing, keys=keys, etag=etag, raw=raw)
+
+
+def _next_version(
+    files: Mapping[str, bytes], base: Bundle | None, *, etag: str | None, size_bytes: int
+) -> Bundle:
+    try:
+        delta = read_delta(files)
+        if base is None:
+            raise BundleDeltaError("a delta bundle came, and there is no bundle that it can change")
+        return applied(delta, base, etag=etag, size_bytes=size_bytes)
+    except RecursionError as exc:
+        raise BundleFormatError("bundle load failed: data is nested too deeply") from exc
 
 
 def read_files(
@@ -71,9 +90,8 @@ def read_files(
         BundleFormatError: the files are not a well-formed bundle.
         BundleVerificationError: the signature is missing or does not match.
     """
-    for path in files:
-        if _basename(path) == _PATCH_NAME:
-            raise BundleFormatError(f"{path}: delta bundles are not supported")
+    if is_delta(files):
+        raise BundleFormatError(f"{PATCH_NAME}: a delta bundle must come from a service")
     try:
         verify(files, signing=signing, keys=keys)
         manifest = read_manifest(files)

@@ -23,6 +23,7 @@ class Signing:
     key_id: str = ""
     scope: str = ""
     exclude_files: tuple[str, ...] = ()
+    allow_unsigned_deltas: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,11 +148,11 @@ def _signing(section: Section, keys: Mapping[str, Key]) -> Signing:
         key_id=section.text("keyid"),
         scope=section.text("scope"),
         exclude_files=section.texts("exclude_files"),
+        allow_unsigned_deltas=section.flag("allow_unsigned_delta_bundles"),
     )
     if not keys:
         section.problem("keyid", "no verification keys configured under keys")
     elif signing.key_id and signing.key_id not in keys:
         section.problem("keyid", "is not among keys")
-    section.refuse("allow_unsigned_delta_bundles")
     section.finish()
     return signing

@@ -243,7 +243,7 @@ def test_a_long_poll_brings_a_new_version_when_it_is_there(rig):
         rig.build([source(url, long_poll_seconds=30)])
         asyncio.run(scenario())
     assert server.waits[0] == "modes=snapshot"
-    assert server.waits[1:] == ["modes=snapshot;wait=30"] * 2
+    assert server.waits[1:] == ["modes=snapshot,delta;wait=30"] * 2
 
 
 def test_a_server_that_does_not_long_poll_is_polled_at_intervals(rig):
@@ -254,7 +254,7 @@ def test_a_server_that_does_not_long_poll_is_polled_at_intervals(rig):
         rig.now += 120
         asyncio.run(rig.manager.poll("authz"))
         assert rig.manager._slots["authz"].remote.schedule.delay_seconds == 90
-    assert server.waits == ["modes=snapshot"] * 2
+    assert server.waits == ["modes=snapshot", "modes=snapshot,delta"]
 
 
 def test_what_a_refresh_brought_is_not_replaced_by_an_older_long_poll(rig):

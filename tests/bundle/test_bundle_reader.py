@@ -104,7 +104,6 @@ def test_the_ready_plan_is_the_one_at_the_top():
         pytest.param({"p.rego": b"package a\xff"}, "p.rego: is not UTF-8 at byte 9", id="bytes"),
         pytest.param({"p.rego": b"allow := true"}, "p.rego: package expected", id="no package"),
         pytest.param({"p.rego": b""}, "p.rego: package expected", id="empty module"),
-        pytest.param({"patch.json": b"{}"}, "patch.json: delta bundles", id="delta"),
         pytest.param({"data.json": b"[" * 5000}, "data.json: nested too deeply", id="deep JSON"),
     ],
 )
