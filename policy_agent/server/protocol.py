@@ -28,6 +28,7 @@ from policy_agent.server.wire import Answer
 log = logging.getLogger(__name__)
 
 MAX_HEAD_BYTES: Final = 1 << 20  # Go's DefaultMaxHeaderBytes
+HEAD_SECONDS: Final = 32.0  # OPA's ReadHeaderTimeout
 MAX_OWED: Final = 64  # answers to requests that came before the first one was answered
 LINGER_SECONDS: Final = 0.5  # Go's rstAvoidanceDelay
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -91,6 +92,7 @@ class Connections:
     def __init__(self) -> None:
         self._open: set[HttpProtocol] = set()
         self._all_closed = asyncio.Event()
+        self._beginning: dict[HttpProtocol, tuple[object, float]] = {}
 
     def add(self, connection: HttpProtocol) -> None:
         """Note one that has opened."""
@@ -101,6 +103,26 @@ class Connections:
         self._open.discard(connection)
         if not self._open:
             self._all_closed.set()
+
+    def close_overdue(self, now_seconds: float) -> None:
+        """Close each connection whose request has been beginning for too long.
+
+        Whoever sends a head byte by byte would keep a connection for ever. One that is idle between
+        two requests may stay so.
+
+        Args:
+            now_seconds: of a clock that only goes forward; call this every few seconds.
+        """
+        beginning = {each: each.head for each in self._open if each.head is not None}
+        for connection, head in beginning.items():
+            seen, since_seconds = self._beginning.get(connection, (None, now_seconds))
+            if seen is not head:
+                since_seconds = now_seconds
+            elif now_seconds - since_seconds >= HEAD_SECONDS:
+                connection.abort()
+            self._beginning[connection] = (head, since_seconds)
+        for connection in self._beginning.keys() - beginning.keys():
+            del self._beginning[connection]
 
     async def drain(self, timeout_seconds: float) -> None:
         """Close each connection once what it was asked is answered, or when the time is up."""
@@ -141,7 +163,7 @@ class HttpProtocol(asyncio.Protocol):
         self._target = b""
         self._headers: list[tuple[bytes, bytes]] = []
         self._head_bytes = 0
-        self._is_in_head = False
+        self._is_in_head = True
         self._body: list[bytes] = []
         self._body_bytes = 0
         self._is_reading = False
@@ -152,6 +174,11 @@ class HttpProtocol(asyncio.Protocol):
         # Nothing more is read; and: the connection ends once all that was asked is answered.
         self._is_deaf = False
         self._is_ending = False
+
+    @property
+    def head(self) -> object | None:
+        """Which request's head is being waited for, an object of its own; None for none."""
+        return self._headers if self._is_in_head else None
 
     def shut_down(self) -> None:
         """Close once what has been asked is answered, and what is being asked."""

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from policy_agent.server.protocol import Application, Connections, HttpProtocol
+from policy_agent.server.protocol import HEAD_SECONDS, Application, Connections, HttpProtocol
 
 if TYPE_CHECKING:
     import ssl
@@ -37,9 +37,9 @@ async def serving(
 ) -> AsyncIterator[None]:
     """Serve `app` while the context is open, then let requests under way finish.
 
-    Connections are never closed for being idle: a function keeps its own across a freeze, and one
-    that is closed first would reset its next call. Those whose client is gone without a word are
-    found out by the kernel.
+    Connections are never closed for being idle between requests: a function keeps its own across a
+    freeze, and one that is closed first would reset its next call. Those whose client is gone
+    without a word are found out by the kernel.
 
     Args:
         secure: how to serve over TLS; None for plain HTTP.
@@ -52,12 +52,20 @@ async def serving(
         return HttpProtocol(app, connections, identify)
 
     servers = [await _listen(connected, each, context) for each in sockets]
+    overdue = asyncio.create_task(_close_overdue(connections), name="overdue connections")
     try:
         yield
     finally:
+        overdue.cancel()
         for server in servers:
             server.close()
         await connections.drain(DRAIN_SECONDS)
+
+
+async def _close_overdue(connections: Connections) -> None:
+    while True:
+        await asyncio.sleep(HEAD_SECONDS / 4)
+        connections.close_overdue(asyncio.get_running_loop().time())
 
 
 async def _listen(

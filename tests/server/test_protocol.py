@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import itertools
 import socket
+import struct
 import threading
 import time
 
@@ -11,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from policy_agent.server.protocol import MAX_OWED
+from policy_agent.server.protocol import HEAD_SECONDS, MAX_OWED, Connections, HttpProtocol
 from policy_agent.server.serve import serving
 from policy_agent.server.wire import Answer
 
@@ -387,3 +388,86 @@ def test_a_damaged_stream_never_harms_the_server(shared, position, byte):
     with shared.connected() as client:
         client.sendall(b"GET /fine HTTP/1.1\r\n\r\n")
         assert receive(client)[0][2] == b"/fine "
+
+
+class Recorded(asyncio.Transport):
+    """A transport that only notes whether it was aborted."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_aborted = False
+        self.written = b""
+
+    def write(self, data):
+        self.written += data
+
+    def is_closing(self):
+        return self.is_aborted
+
+    def abort(self):
+        self.is_aborted = True
+
+
+@pytest.fixture
+def connect():
+    connections = Connections()
+
+    def connect(data=b""):
+        connection, transport = HttpProtocol(Echo(), connections), Recorded()
+        connection.connection_made(transport)
+        if data:
+            connection.data_received(data)
+        return connection, transport
+
+    return connections, connect
+
+
+REQUEST = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+
+
+@pytest.mark.parametrize("data", [b"", b"GET / HT", REQUEST + b"GET", REQUEST[:-2]])
+def test_a_request_may_not_begin_for_ever(connect, data):
+    connections, open_connection = connect
+    _, transport = open_connection(data)
+    connections.close_overdue(100)
+    connections.close_overdue(100 + HEAD_SECONDS - 1)
+    assert not transport.is_aborted
+    connections.close_overdue(100 + HEAD_SECONDS)
+    assert transport.is_aborted
+
+
+def test_a_head_is_timed_from_its_own_beginning(connect):
+    connections, open_connection = connect
+    connection, transport = open_connection(b"GET")
+    connections.close_overdue(100)
+    connection.data_received(b" / HTTP/1.1\r\n\r\nGET")
+    connections.close_overdue(100 + HEAD_SECONDS)
+    assert not transport.is_aborted
+    connections.close_overdue(100 + 2 * HEAD_SECONDS)
+    assert transport.is_aborted
+
+
+@pytest.mark.parametrize("data", [REQUEST, b"POST / HTTP/1.1\r\nContent-Length: 9\r\n\r\nab"])
+def test_a_connection_may_be_idle_and_a_body_slow(connect, data):
+    connections, open_connection = connect
+    _, transport = open_connection(data)
+    for seconds in (0, 1000, 2000):
+        connections.close_overdue(seconds)
+    assert not transport.is_aborted
+
+
+def test_hundreds_of_connections_that_do_nothing_hold_nobody_up(served):
+    with contextlib.ExitStack() as stack:
+        for number in range(300):
+            client = stack.enter_context(served.connected())
+            # Some say nothing, some begin, some stop in the body, some are idle.
+            begun = (b"", b"GET / HT", b"POST / HTTP/1.1\r\nContent-Length: 9\r\n\r\nab", REQUEST)
+            client.sendall(begun[number % 4])
+            if number % 5 == 0:
+                linger = struct.pack("ii", 1, 0)
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+                client.close()  # with a reset
+        with served.connected() as client:
+            client.sendall(b"GET /here HTTP/1.1\r\n\r\n")
+            [(status, _, body)] = receive(client)
+            assert (status, body) == (200, b"/here ")
