@@ -86,10 +86,15 @@ class Client(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class _Partial:
-    """The beginning of a bundle whose rest did not arrive."""
+    """The beginning of a bundle whose rest did not arrive.
+
+    Attributes:
+        known: the ETag that was sent; to another one the same version may be another delta.
+    """
 
     etag: str
     raw: bytes = field(repr=False)
+    known: str | None = None
 
 
 class HttpOrigin:
@@ -112,6 +117,8 @@ class HttpOrigin:
         """
         started, received = self._partial, Received()
         self._partial = None
+        if started and started.known != etag:
+            started = None
         limits = Limits(
             timeout_seconds,
             MAX_ARCHIVE_BYTES - (len(started.raw) if started else 0),
@@ -122,11 +129,11 @@ class HttpOrigin:
                 Request("GET", self.url, _headers(etag, started, wait_seconds)), limits, received
             )
         except TransportError as exc:
-            self._partial = _rest_pending(started, received)
+            self._partial = _rest_pending(etag, started, received)
             raise BundleDownloadError(f"request failed: {exc}") from exc
         except BaseException:
             # Cancelled: the sandbox is about to freeze, and memory survives that.
-            self._partial = _rest_pending(started, received)
+            self._partial = _rest_pending(etag, started, received)
             raise
         return self._judged(response, etag, started)
 
@@ -178,18 +185,20 @@ def _whole(response: Response, started: _Partial | None) -> bytes | None:
     return None
 
 
-def _rest_pending(started: _Partial | None, received: Received) -> _Partial | None:
+def _rest_pending(
+    known: str | None, started: _Partial | None, received: Received
+) -> _Partial | None:
     """Return what can be taken up later, after an exchange that came to no end."""
     answer = received.answer
     if answer is None:
         return started
     if started and answer.status == _PARTIAL and _continues(answer.headers, started):
-        return _Partial(started.etag, started.raw + received.body)
+        return _Partial(started.etag, started.raw + received.body, known)
     etag = answer.headers.get("etag", "")
     # Only a strong ETag names bytes (RFC 9110, 13.1.5); `none` says that ranges are no use.
     is_strong = etag.startswith('"') and answer.headers.get("accept-ranges") != "none"
     if answer.status == _OK and is_strong and received.body:
-        return _Partial(etag, received.body)
+        return _Partial(etag, received.body, known)
     return None
 
 

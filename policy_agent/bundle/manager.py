@@ -39,31 +39,44 @@ class _Slot:
 
     Attributes:
         remote: None for a local file.
-        arrived: where the version tried last came from.
+        arrived: what came last; it becomes the active version, or proves that to be the newest.
     """
 
     source: BundleSource
     remote: _Remote | None
     status: BundleStatus
     active: Bundle | None = None
-    arrived: SourceStatus | None = None
+    arrived: _Arrival | None = None
 
 
 @dataclass(slots=True)
 class _Remote:
     """Where a bundle is downloaded from.
 
-    `asked` is when the attempt began that `answer` ended, `confirmed` when the one began that found
-    the active version to be the newest: nothing later is known for sure.
+    `confirmed` is when the attempt began that found the active version to be the newest: nothing
+    later is known for sure.
     """
 
     origins: Origins
     schedule: Schedule
     store: BundleStore | None
-    answer: Answer | None = None
     is_polled: bool = False
-    asked: Moment | None = None
     confirmed: Moment | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Arrival:
+    """A version of a bundle, or (None) word that the active one is the newest.
+
+    Attributes:
+        answer: None for what comes from a file.
+        asked: when the origin was asked; None for a copy, whose age is not known.
+    """
+
+    bundle: Bundle | None
+    source: SourceStatus
+    answer: Answer | None = None
+    asked: Moment | None = None
 
 
 class BundleManager:
@@ -157,10 +170,15 @@ class BundleManager:
         before = slot.active
         wait_seconds = slot.source.long_poll_seconds if slot.remote.origins.long_polls else 0
         timeout_seconds = wait_seconds + LONG_POLL_MARGIN_SECONDS
-        bundle = await self._attempt(slot, timeout_seconds, wait_seconds)
-        async with self._busy:
-            # A refresh in the meantime knew better.
-            await self._settle([name], [bundle if slot.active is before else None])
+        fetching = asyncio.ensure_future(self._fetch(slot, timeout_seconds, wait_seconds))
+        try:
+            await asyncio.wait([fetching])
+            async with self._busy:
+                # If not, a refresh in the meantime knew better.
+                if slot.active is before:
+                    await self._settle([name], [await self._attempt(slot, fetching)])
+        finally:
+            fetching.cancel()
 
     def is_stale(self) -> bool:
         """Whether a bundle is so old that a decision has to wait for a newer one."""
@@ -257,8 +275,9 @@ class BundleManager:
             except BundleError as exc:
                 slot.status = replace(slot.status, copy_problem=store.set_aside(exc))
                 continue
-            slot.remote.origins.restore(copy.etag)
-            slot.arrived = SourceStatus("persisted", str(store.path))
+            source = SourceStatus("persisted", str(store.path))
+            answer = slot.remote.origins.restored(copy.etag, source)
+            slot.arrived = _Arrival(restored[name], source, answer)
         return restored
 
     async def _use_packaged(self) -> None:
@@ -273,15 +292,15 @@ class BundleManager:
                 slot.status = replace(before, message=message)
                 log.warning("bundle %s: packaged copy: %s", name, exc)
                 continue
-            slot.arrived = SourceStatus("packaged", str(path), before.message)
-            if slot.remote:
-                slot.remote.answer = None  # it is about another version
+            source = SourceStatus("packaged", str(path), before.message)
+            slot.arrived = _Arrival(bundle, source)
             if name in await self._switch({name: bundle}):
                 slot.status = history.still_failing(slot.status, before)
 
     async def _update(self, names: list[str], timeout_seconds: float) -> None:
+        slots = [self._slots[name] for name in names]
         fetched = await asyncio.gather(
-            *(self._attempt(self._slots[name], timeout_seconds) for name in names)
+            *(self._attempt(slot, self._fetch(slot, timeout_seconds)) for slot in slots)
         )
         await self._settle(names, fetched)
 
@@ -304,16 +323,15 @@ class BundleManager:
         for name in changed:
             await self._persist(self._slots[name])
 
-    async def _attempt(
-        self, slot: _Slot, timeout_seconds: float, wait_seconds: int = 0
-    ) -> Bundle | None:
+    async def _attempt(self, slot: _Slot, fetching: Awaitable[_Arrival]) -> Bundle | None:
         """Return the new version, None when there is none or it cannot be used."""
         try:
-            bundle = await self._fetch(slot, timeout_seconds, wait_seconds)
+            slot.arrived = await fetching
         except BundleError as exc:
             slot.status = history.requested(slot.status, self._now())
             self._fail(slot, exc)
             return None
+        bundle = slot.arrived.bundle
         if bundle is None:
             slot.status = history.unchanged(slot.status, self._now())
             _confirm(slot)
@@ -325,17 +343,15 @@ class BundleManager:
             return None
         return bundle
 
-    async def _fetch(self, slot: _Slot, timeout_seconds: float, wait_seconds: int) -> Bundle | None:
-        source, remote = slot.source, slot.remote
-        if remote is None:
+    async def _fetch(self, slot: _Slot, timeout_seconds: float, wait_seconds: int = 0) -> _Arrival:
+        source = slot.source
+        if slot.remote is None:
             path = Path(source.resource.removeprefix(FILE_SCHEME))
-            slot.arrived = SourceStatus("file", str(path))
-            return await asyncio.to_thread(self._read_path, source, path)
+            bundle = await asyncio.to_thread(self._read_path, source, path)
+            return _Arrival(bundle, SourceStatus("file", str(path)))
         asked, read = Moment.now(self._clock), partial(self._read, source, base=slot.active)
-        answer = await remote.origins.fetch(read, timeout_seconds, wait_seconds)
-        remote.answer, remote.asked = answer, asked
-        slot.arrived = answer.status
-        return answer.bundle
+        answer = await slot.remote.origins.fetch(read, timeout_seconds, wait_seconds)
+        return _Arrival(answer.bundle, answer.status, answer, asked)
 
     def _read_path(self, source: BundleSource, path: Path) -> Bundle:
         return read_path(
@@ -402,10 +418,13 @@ class BundleManager:
 
 
 def _confirm(slot: _Slot) -> None:
-    slot.status = replace(slot.status, source=slot.arrived)
-    if slot.remote and slot.remote.answer:
-        slot.remote.confirmed = slot.remote.asked
-        slot.remote.origins.confirm(slot.remote.answer)
+    arrived = slot.arrived
+    if arrived is None:
+        return
+    slot.status = replace(slot.status, source=arrived.source)
+    if slot.remote and arrived.answer:
+        slot.remote.confirmed = arrived.asked
+        slot.remote.origins.confirm(arrived.answer)
 
 
 def _remote(

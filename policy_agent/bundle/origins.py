@@ -63,9 +63,9 @@ class Origins:
         origin, etag = self._confirmed
         return etag if origin is self._first else None
 
-    def restore(self, etag: str | None) -> None:
-        """Note that the first origin once sent the active version with this ETag."""
-        self._confirmed = (self._first, etag)
+    def restored(self, etag: str | None, status: SourceStatus) -> Answer:
+        """Return what the first origin once answered, as a copy on disk remembers it."""
+        return Answer(None, self._first, etag, status)
 
     def confirm(self, answer: Answer) -> None:
         """Note that the active version is the one that `answer` is about."""

@@ -16,9 +16,13 @@ from tests.support import TableEvaluator
 
 @dataclass
 class Engine:
-    """Compiles anything but modules that say `# bad`, `# crash` or `# needs <text>` in vain."""
+    """Compiles anything but modules that say `# bad`, `# crash` or `# needs <text>` in vain.
+
+    The first `refused` attempts fail, whatever they say.
+    """
 
     compiled: list[TableEvaluator] = field(default_factory=list)
+    refused: int = 0
     may_finish: threading.Event = field(default_factory=threading.Event)
     started: threading.Event = field(default_factory=threading.Event)
 
@@ -35,6 +39,9 @@ class Engine:
     ) -> TableEvaluator:
         self.started.set()
         self.may_finish.wait(10)
+        if self.refused:
+            self.refused -= 1
+            raise PolicyError([PolicyProblem("rego_type_error", "not this time")])
         for path, source in sorted(modules.items()):
             if "# crash" in source:
                 raise KeyError(path)

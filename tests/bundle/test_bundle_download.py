@@ -134,6 +134,17 @@ def test_a_cut_download_is_taken_up_where_it_ended():
     ]
 
 
+def test_what_was_cut_of_an_answer_to_another_etag_is_not_added_to():
+    """To each ETag the same version may be another delta."""
+    server = CutServer()
+    with http_server(server.handle) as url:
+        origin = HttpOrigin(ServiceClient(Service("s", url)), PATH)
+        for etag in ('"one"', '"two"'):
+            with pytest.raises(BundleDownloadError):
+                asyncio.run(origin.fetch(etag, 5))
+    assert [asked[0] for asked in server.asked] == [None, None]
+
+
 def test_a_server_without_ranges_is_asked_for_the_whole():
     server = CutServer(ranges="none")
     assert fetch_until_whole(server) == Downloaded(server.raw, '"e1"')

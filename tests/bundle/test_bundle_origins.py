@@ -74,15 +74,16 @@ def test_a_bundle_that_cannot_be_read_is_sought_at_the_mirror(rig, broken):
 
 
 def test_the_same_bytes_from_elsewhere_are_not_compiled_again(rig):
+    same = bundle("a")
     with (
-        bundle_server(authz=Answer(bundle("a"), '"1"')) as first,
-        bundle_server(authz=Answer(bundle("a"), '"x"')) as mirror,
+        bundle_server(authz=Answer(same, '"1"')) as first,
+        bundle_server(authz=Answer(same, '"x"')) as mirror,
     ):
         rig.build([source(first.url, mirror.url)]).start()
         first.answers["/bundles/authz"] = Answer(status=500)
         rig.later()
         assert source_of(rig)["type"] == "mirror"
-        first.answers["/bundles/authz"] = Answer(bundle("a"), '"2"')
+        first.answers["/bundles/authz"] = Answer(same, '"2"')
         rig.later()
         rig.later()
     assert source_of(rig)["type"] == "remote"
@@ -141,6 +142,17 @@ def test_the_copy_on_disk_serves_before_the_packaged_one(rig, tmp_path):
         "location": str(tmp_path / "copies/bundles/authz/bundle.tar.gz"),
     }
     assert second.status().message.startswith("request failed: ")
+
+
+def test_a_copy_that_no_longer_compiles_is_not_what_the_service_is_asked_about(rig, tmp_path):
+    with bundle_server(authz=Answer(bundle("a"), '"1"')) as server:
+        wanted = [source(server.url, persist=True)]
+        rig.build(wanted).start()
+        second = Rig(tmp_path / "copies").build(wanted)
+        second.engine.refused = 1
+        second.start()
+    assert server.sent_etags("/bundles/authz") == [None, None]
+    assert second.revisions == {"authz": "r1"}
 
 
 @pytest.mark.parametrize("form", ["archive", "directory"])
