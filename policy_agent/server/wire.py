@@ -38,7 +38,7 @@ _STATUS_OF_ERROR: Mapping[type[PolicyAgentError], int] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Answer:
     """One HTTP response before its length and encoding are known."""
 
