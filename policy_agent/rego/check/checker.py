@@ -21,7 +21,13 @@ from policy_agent.rego.check.schemas import assume
 from policy_agent.rego.check.signatures import names, signature
 from policy_agent.rego.check.type_tree import TypeTree
 from policy_agent.rego.check.types import Function, Type, union
-from policy_agent.rego.compile.nodes import COMPREHENSIONS, Node, children, descend, operator_name
+from policy_agent.rego.compile.nodes import (
+    COMPREHENSIONS,
+    OUTSIDE_COMPREHENSIONS,
+    Node,
+    descend,
+    operator_name,
+)
 
 Dependents = Callable[[ast.Ref], Sequence[ast.Ref]]
 
@@ -138,14 +144,10 @@ class TypeCheck:
 
     def _closures(self, env: Environment, node: Node) -> list[CheckProblem]:
         found: list[CheckProblem] = []
-        pending = [node]
-        while pending:
-            current = pending.pop()
-            if isinstance(current, COMPREHENSIONS):
-                _, problems = self._closed_body(env, current.body)
+        for each in descend(node, OUTSIDE_COMPREHENSIONS):
+            if isinstance(each, COMPREHENSIONS):
+                _, problems = self._closed_body(env, each.body)
                 found = problems or found
-            else:
-                pending += (*children(current),)[::-1]
         return found
 
     def _with_problem(self, env: Environment, expr: ast.Expr) -> CheckProblem | None:

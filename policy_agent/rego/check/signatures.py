@@ -297,6 +297,7 @@ def _declarations() -> Mapping[str, str]:
     return {line.partition("(")[0]: line for line in lines}
 
 
+@cache
 def names() -> frozenset[str]:
     """Return the names of all built-in functions."""
     return frozenset(_declarations())

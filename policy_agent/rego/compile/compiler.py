@@ -6,7 +6,7 @@ later ones see only what is in order.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TypeAlias
 
 from msgspec.structs import replace
@@ -31,8 +31,9 @@ from policy_agent.rego.compile.hoist import (
     hoist_head_terms,
 )
 from policy_agent.rego.compile.local_rules import RuleNames
-from policy_agent.rego.compile.metadata import Metadata
+from policy_agent.rego.compile.metadata import METADATA_CALLS, Metadata
 from policy_agent.rego.compile.names import Names
+from policy_agent.rego.compile.nodes import COMPREHENSIONS, descend, operator_name
 from policy_agent.rego.compile.prints import Prints, erase_prints
 from policy_agent.rego.compile.problems import Problems
 from policy_agent.rego.compile.query import compile_query
@@ -46,6 +47,8 @@ from policy_agent.rego.compile.withs import Withs
 
 __all__ = ["Checks", "Compiled", "CompiledQuery", "compile_modules", "compile_query"]
 
+# A kind of node that a rule has, or the name of a function that it calls.
+Trait: TypeAlias = type | str
 RuleChange: TypeAlias = Callable[[ast.Rule, ast.Module], ast.Rule]
 
 
@@ -83,6 +86,7 @@ class _Modules:
         self._names = Names(variables(tuple(rule for m in modules for rule in m.rules)))
         self._tree = RuleTree()
         self._rewritten: dict[str, str] = {}
+        self._traits: list[list[frozenset[Trait]]] = []
 
     def compile(self, *, prints: bool, checks: Checks) -> Compiled:
         exported = exported_names(self._modules)
@@ -103,16 +107,19 @@ class _Modules:
         templates = Templates(
             names, self._arity, self._builtins, self._is_defined, self._rewritten, problems
         )
-        self._each(lambda rule, _: templates.rule(rule))
+        self._look()
+        if self._each(lambda rule, _: templates.rule(rule), {ast.TemplateString}):
+            self._look()
         problems.raise_found()
         self._treat_prints(keep=prints)
         self._each(lambda rule, _: Expansion(names).rule(rule))
         metadata = Metadata(self._modules, names)
-        self._each(metadata.rule)
+        self._each(metadata.rule, METADATA_CALLS)
         terms = ComprehensionTerms(names)
-        self._each(lambda rule, _: hoist_head_terms(terms.rule(rule), names))
+        self._each(lambda rule, _: terms.rule(rule), COMPREHENSIONS)
+        self._each(lambda rule, _: hoist_head_terms(rule, names))
         withs = Withs(names, self._tree, self._builtins, problems)
-        self._each(lambda rule, _: withs.rule(rule))
+        self._each(lambda rule, _: withs.rule(rule), {ast.With})
         problems.raise_found()
         self._tree = build_tree(self._modules)
         require(checks.calls(self._state(prints=prints)))
@@ -123,7 +130,7 @@ class _Modules:
         problems.raise_found()
         self._each(safety.order)
         problems.raise_found()
-        self._each(lambda rule, _: unify_equal(rule))
+        self._each(lambda rule, _: unify_equal(rule), {"equal"})
         dynamic = DynamicTerms(names)
         self._each(lambda rule, _: dynamic.rule(rule))
         self._tree = build_tree(self._modules)
@@ -133,7 +140,7 @@ class _Modules:
 
     def _treat_prints(self, *, keep: bool) -> None:
         if not keep:
-            self._each(lambda rule, _: erase_prints(rule))
+            self._each(lambda rule, _: erase_prints(rule), {"print"})
             return
         kept = Prints(self._names, self._arity, self._rewritten, self._problems)
         self._each(lambda rule, _: kept.rule(rule))
@@ -143,15 +150,39 @@ class _Modules:
         modules = tuple(self._modules)
         return Compiled(modules, self._tree, self._builtins, self._rewritten, prints)
 
-    def _each(self, change: RuleChange) -> None:
-        """Replace every rule of every module."""
-        self._modules = [
-            replace(module, rules=tuple(change(rule, module) for rule in module.rules))
-            for module in self._modules
-        ]
+    def _each(self, change: RuleChange, having: Collection[Trait] | None = None) -> int:
+        """Replace every rule of every module, or those that have one of some traits.
+
+        Returns:
+            how many rules have been replaced.
+        """
+        count = 0
+        for index, module in enumerate(self._modules):
+            if having is None:
+                chosen: Sequence[int] = range(len(module.rules))
+            else:
+                traits = self._traits[index]
+                chosen = [n for n, each in enumerate(traits) if not each.isdisjoint(having)]
+            if chosen:
+                rules = list(module.rules)
+                for position in chosen:
+                    rules[position] = change(rules[position], module)
+                self._modules[index] = replace(module, rules=tuple(rules))
+                count += len(chosen)
+        return count
+
+    def _look(self) -> None:
+        """Note what each rule has, so that passes about something else need not walk it."""
+        self._traits = [[_traits(rule) for rule in module.rules] for module in self._modules]
 
     def _arity(self, operator: ast.Ref) -> int | None:
         return find_arity(self._tree, self._builtins, operator)
 
     def _is_defined(self, reference: ast.Ref) -> bool:
         return is_always_defined(self._tree, reference)
+
+
+def _traits(rule: ast.Rule) -> frozenset[Trait]:
+    nodes = descend(rule)
+    calls = [operator_name(node.operator) for node in nodes if type(node) is ast.Call]
+    return frozenset(map(type, nodes)).union(calls)

@@ -6,7 +6,7 @@ Pure. Follows OPA v1.22 v1/ast/compile.go (declaredVars).
 from __future__ import annotations
 
 from policy_agent.rego import ast
-from policy_agent.rego.compile.nodes import COMPREHENSIONS, Node, call_name, children
+from policy_agent.rego.compile.nodes import OUTSIDE_COMPREHENSIONS, call_name, descend
 from policy_agent.rego.compile.variables import variables
 
 _ASSIGN_OPERANDS = 2
@@ -14,16 +14,12 @@ _ASSIGN_OPERANDS = 2
 
 def declared_variables(body: ast.Body) -> set[str]:
     """Return the names that a body declares, outside of its comprehensions."""
-    found: set[str] = set()
-    pending: list[Node] = list(body)
-    while pending:
-        node = pending.pop()
-        if isinstance(node, COMPREHENSIONS):
-            continue
-        if isinstance(node, ast.Expr):
-            found.update(_declared_in(node))
-        pending.extend(children(node))
-    return found
+    return {
+        name
+        for node in descend(body, OUTSIDE_COMPREHENSIONS)
+        if type(node) is ast.Expr
+        for name in _declared_in(node)
+    }
 
 
 def _declared_in(expr: ast.Expr) -> set[str]:

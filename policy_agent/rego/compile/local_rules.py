@@ -23,7 +23,7 @@ from policy_agent.rego.compile.nodes import (
 )
 from policy_agent.rego.compile.problems import COMPILE_ERROR, Problems
 from policy_agent.rego.compile.scopes import Occurrence, Scopes
-from policy_agent.rego.compile.variables import FOR_SAFETY, Skip, variables
+from policy_agent.rego.compile.variables import FOR_SAFETY, skipping, variables
 
 
 class RuleNames:
@@ -102,7 +102,7 @@ class RuleNames:
 
     def _hide_builtins(self, rule: ast.Rule, scopes: Scopes) -> None:
         """Rename variables of a body that have a built-in function's name."""
-        found = variables(rule.body, FOR_SAFETY).keys() & set(self._builtins)
+        found = {name for name in variables(rule.body, FOR_SAFETY) if name in self._builtins}
         if not found:
             return
         withs = tuple(node for node in descend(rule) if isinstance(node, ast.With))
@@ -110,7 +110,7 @@ class RuleNames:
             declared_variables(rule.body)
             | variables(
                 tuple(term for each in withs for term in (each.target, each.value)),
-                Skip(call_head=True),
+                skipping(call_head=True),
             ).keys()
         )
         for name in sorted(found - excluded):

@@ -28,7 +28,7 @@ from policy_agent.rego.compile.nodes import (
 from policy_agent.rego.compile.outputs import outputs_of_equality
 from policy_agent.rego.compile.problems import COMPILE_ERROR, Problems
 from policy_agent.rego.compile.scopes import Occurrence, Scopes
-from policy_agent.rego.compile.variables import TARGETS, Skip, variables
+from policy_agent.rego.compile.variables import TARGETS, skipping, variables
 
 _ASSIGN_OPERANDS = 2
 _IN_NEGATION = "cannot assign vars inside negated expression"
@@ -209,7 +209,7 @@ class LocalNames:
         *given, value, container = call.args
         key = given[0] if given else self._names.variable(value.location)
         bound = variables((key, value), TARGETS)
-        domain = variables(container, Skip(closures=True))
+        domain = variables(container, skipping(closures=True))
         clashes = [name for name in sorted(bound) if name in domain and not is_wildcard(name)]
         for name in clashes:
             self._problems.add(COMPILE_ERROR, f"var {name} assigned before", some.location)

@@ -6,7 +6,7 @@ Pure. Follows OPA v1.22 v1/ast/compile.go (rewriteRegoMetadataCalls) and annotat
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from msgspec.structs import replace
 
@@ -26,6 +26,7 @@ from policy_agent.rego.compile.nodes import (
 
 _CHAIN = "rego.metadata.chain"
 _RULE = "rego.metadata.rule"
+METADATA_CALLS: Final = frozenset({_CHAIN, _RULE})
 
 
 class Metadata:

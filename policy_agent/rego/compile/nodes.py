@@ -5,7 +5,7 @@ Pure.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from operator import is_
 from typing import Any, Final, TypeAlias, TypeVar
 
@@ -18,6 +18,8 @@ Node: TypeAlias = Any
 T = TypeVar("T")
 OnTerm: TypeAlias = Callable[[ast.Term], ast.Term]
 OnBody: TypeAlias = Callable[[ast.Body], ast.Body]
+# Kind of node -> what gives the nodes directly below one; kinds that are not there have none.
+Below: TypeAlias = Mapping[type, Callable[[Any], Iterable[Node]]]
 
 INPUT: Final = "input"
 DATA: Final = "data"
@@ -108,7 +110,7 @@ def append_to_body(body: ast.Body, exprs: Iterable[ast.Expr]) -> ast.Body:
     return body + more
 
 
-_CHILDREN: Final[dict[type, Callable[[Any], Iterable[Node]]]] = {
+CHILDREN: Final[Below] = {
     ast.Ref: lambda node: (node.head, *node.path),
     ast.ArrayTerm: lambda node: node.items,
     ast.SetTerm: lambda node: node.items,
@@ -135,26 +137,35 @@ _CHILDREN: Final[dict[type, Callable[[Any], Iterable[Node]]]] = {
 }
 
 
+def _outside(kinds: Collection[type]) -> Below:
+    return {kind: below for kind, below in CHILDREN.items() if kind not in kinds}
+
+
+OUTSIDE_CLOSURES: Final = _outside(CLOSURES)
+OUTSIDE_COMPREHENSIONS: Final = _outside(COMPREHENSIONS)
+
+
 def _present(*nodes: Node) -> tuple[Node, ...]:
     return tuple(node for node in nodes if node is not None)
 
 
 def children(node: Node) -> Iterable[Node]:
     """Return the nodes directly below one; a call's operator is its first child."""
-    below = _CHILDREN.get(type(node))
+    below = CHILDREN.get(type(node))
     return () if below is None else below(node)
 
 
-def descend(node: Node) -> list[Node]:
+def descend(node: Node, below: Below = CHILDREN) -> list[Node]:
     """Return a node and everything below it, outermost first."""
-    found = []
+    found: list[Node] = []
     pending = [node]
+    take, note, children_of = pending.pop, found.append, below.get
     while pending:
-        current = pending.pop()
-        found.append(current)
-        below = _CHILDREN.get(type(current))
-        if below is not None:
-            pending += (*below(current),)[::-1]
+        current = take()
+        note(current)
+        children = children_of(type(current))
+        if children is not None:
+            pending += (*children(current),)[::-1]
     return found
 
 
@@ -189,9 +200,9 @@ def rebuild(term: ast.Term, on_term: OnTerm, on_body: OnBody) -> ast.Term:
     The variable at the head of a reference and a call's operator stay as they are. Where nothing
     below changes, the term itself is returned.
     """
+    if (kind := type(term)) is ast.Scalar or kind is ast.Var:
+        return term
     match term:
-        case ast.Scalar() | ast.Var():
-            return term
         case ast.Ref():
             head = term.head if isinstance(term.head, ast.Var) else on_term(term.head)
             path = _each(term.path, on_term)
@@ -212,7 +223,9 @@ def rebuild(term: ast.Term, on_term: OnTerm, on_body: OnBody) -> ast.Term:
                 for part in term.parts
             )
             return replace(term, parts=parts)
-    return _rebuild_comprehension(term, on_term, on_body)
+        case ast.ArrayComprehension() | ast.SetComprehension() | ast.ObjectComprehension():
+            return _rebuild_comprehension(term, on_term, on_body)
+    return term
 
 
 def _rebuild_comprehension(

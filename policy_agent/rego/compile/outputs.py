@@ -12,10 +12,10 @@ from typing import Final
 from policy_agent.rego import ast
 from policy_agent.rego.compile.nodes import COMPREHENSIONS, Node, children, is_equality, is_ground
 from policy_agent.rego.compile.unification import is_reference_safe, unify
-from policy_agent.rego.compile.variables import FOR_SAFETY, Skip, variables
+from policy_agent.rego.compile.variables import FOR_SAFETY, OPERANDS, skipping, variables
 
 Arity = Callable[[ast.Ref], int | None]
-_ARGUMENTS: Final = Skip(closures=True, sets=True, object_keys=True, ref_head=True)
+_PATHS: Final = skipping(ref_head=True)
 _EQUALITY_OPERANDS: Final = 2
 
 
@@ -64,10 +64,10 @@ def _outputs_of_call(
     found = _outputs_of_terms(expr, safe)
     if arity >= len(call.args):
         return found
-    inputs = variables((call.operator, *call.args[:arity]), _ARGUMENTS)
+    inputs = variables((call.operator, *call.args[:arity]), OPERANDS)
     if inputs.keys() - found - safe:
         return set()
-    return found | variables(call.args[arity:], _ARGUMENTS).keys()
+    return found | variables(call.args[arity:], OPERANDS).keys()
 
 
 def _outputs_of_terms(node: Node, safe: AbstractSet[str]) -> set[str]:
@@ -82,6 +82,6 @@ def _outputs_of_terms(node: Node, safe: AbstractSet[str]) -> set[str]:
             if not is_reference_safe(current, safe):
                 continue
             if not is_ground(current):
-                found |= variables(current, Skip(ref_head=True)).keys()
+                found |= variables(current, _PATHS).keys()
         pending.extend(children(current))
     return found

@@ -17,7 +17,6 @@ from policy_agent.rego.compile.names import Names
 from policy_agent.rego.compile.nodes import (
     ROOTS,
     call_name,
-    descend,
     equality,
     is_generated,
     operator,
@@ -33,8 +32,6 @@ from policy_agent.rego.compile.variables import FOR_SAFETY, variables
 
 def erase_prints(rule: ast.Rule) -> ast.Rule:
     """Return a rule without `print` calls."""
-    if not any(isinstance(node, ast.Expr) and _is_print(node) for node in descend(rule)):
-        return rule
     return rebuild_bodies(rule, _erase_in_term, erase_prints_in_body)
 
 

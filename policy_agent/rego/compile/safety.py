@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
+from typing import Final
 
 from msgspec.structs import replace
 
@@ -15,8 +16,9 @@ from policy_agent.rego import ast
 from policy_agent.rego.compile.nodes import (
     CLOSURES,
     COMPREHENSIONS,
+    OUTSIDE_CLOSURES,
     Node,
-    children,
+    descend,
     is_equality,
     is_generated,
     rebuild,
@@ -29,8 +31,9 @@ from policy_agent.rego.compile.outputs import (
     outputs_of_expr,
 )
 from policy_agent.rego.compile.problems import UNSAFE_ERROR
-from policy_agent.rego.compile.variables import FOR_SAFETY, Found, Skip, variables
+from policy_agent.rego.compile.variables import FOR_SAFETY, OPERANDS, variables
 
+_LOGICAL: Final = (ast.LogicalNot, ast.LogicalAnd, ast.LogicalOr)
 _FUTURE_KEYWORDS = frozenset({"contains", "every", "if", "in", "not", "and", "or"})
 
 
@@ -44,7 +47,8 @@ class BodySafety:
     def __init__(self, arity: Arity) -> None:
         self.unsafe: list[tuple[ast.Expr, set[str]]] = []
         self._arity = arity
-        self._skip = Skip(call_head=True, closures=True, custom=self._operand_variables)
+        self._needed = dict(FOR_SAFETY)
+        self._needed.update(dict.fromkeys(_LOGICAL, self._operand_variables))
 
     def body(self, body: ast.Body, outer: AbstractSet[str]) -> ast.Body:
         """Return a body in a safe order; `outer` variables have a value before it."""
@@ -56,12 +60,12 @@ class BodySafety:
             if isinstance(expr.statement, ast.Every):
                 known |= variables(_iterated(expr.statement)).keys()
             done.append(self._inside(expr, known))
-            known |= variables(expr, self._skip).keys()
+            known |= variables(expr, self._needed).keys()
         return tuple(done) if len(order) == len(body) else body
 
     def _order(self, body: ast.Body, outer: AbstractSet[str]) -> list[int]:
-        needs = [set(variables(expr, self._skip)) - outer for expr in body]
-        inside = variables(body, self._skip).keys()
+        needs = [set(variables(expr, self._needed)) - outer for expr in body]
+        inside = variables(body, self._needed).keys()
         closed = [(_closed_over(expr) & inside) - outer for expr in body]
         safe = inside & outer
         order: list[int] = []
@@ -100,7 +104,7 @@ class BodySafety:
                 used = variables((term.key, term.value)).keys()
             else:
                 used = variables(term.term).keys()
-            given = variables(term.body, self._skip).keys() | known
+            given = variables(term.body, self._needed).keys() | known
             if missing := used - given:
                 self.unsafe.append((expr, missing))
             return replace(term, body=on_body(term.body))
@@ -110,20 +114,18 @@ class BodySafety:
 
         return rebuild_expr(expr, on_term, on_body)
 
-    def _operand_variables(self, node: Node, found: Found) -> bool:
-        """Add the variables that operands without braces need from outside of them."""
-        match node:
-            case ast.LogicalNot():
-                bodies = [] if node.explicit else [node.body]
-            case ast.LogicalAnd() | ast.LogicalOr():
-                bodies = [] if node.explicit_left else [node.left]
-                bodies += [] if node.explicit_right else [node.right]
-            case _:
-                return False
-        for body in bodies:
-            for name in self._needed_outside(body):
-                found.setdefault(name, body[0].location)
-        return True
+    def _operand_variables(self, node: Node) -> list[ast.Var]:
+        """Return the variables that operands without braces need from outside of them."""
+        if isinstance(node, ast.LogicalNot):
+            bodies = [] if node.explicit else [node.body]
+        else:
+            bodies = [] if node.explicit_left else [node.left]
+            bodies += [] if node.explicit_right else [node.right]
+        return [
+            ast.Var(name, body[0].location)
+            for body in bodies
+            for name in self._needed_outside(body)
+        ]
 
     def _needed_outside(self, body: ast.Body) -> set[str]:
         """Return the variables of an operand that no expression of it gives another of it."""
@@ -158,8 +160,7 @@ class BodySafety:
         arity = self._arity(call.operator)
         if arity is None or arity >= len(call.args):
             return set()
-        skip = Skip(closures=True, sets=True, object_keys=True, ref_head=True)
-        return set(variables(call.args[arity:], skip))
+        return set(variables(call.args[arity:], OPERANDS))
 
 
 def _iterated(every: ast.Every) -> tuple[ast.Var, ...]:
@@ -168,17 +169,12 @@ def _iterated(every: ast.Every) -> tuple[ast.Var, ...]:
 
 def _closed_over(expr: ast.Expr) -> set[str]:
     """Return the variables that occur in the closures of an expression."""
-    found: set[str] = set()
-    pending: list[Node] = [expr]
-    while pending:
-        node = pending.pop()
-        if not isinstance(node, CLOSURES):
-            pending.extend(children(node))
-        elif isinstance(node, ast.Every):
-            found.update(variables(node.body))
-        else:
-            found.update(variables(node))
-    return found
+    return {
+        name
+        for node in descend(expr, OUTSIDE_CLOSURES)
+        if isinstance(node, CLOSURES)
+        for name in variables(node.body if isinstance(node, ast.Every) else node)
+    }
 
 
 def unsafe_problems(

@@ -18,7 +18,6 @@ from policy_agent.rego.compile.nodes import (
     COMPREHENSIONS,
     ROOTS,
     alternatives,
-    contains,
     equality,
     operator,
     operator_name,
@@ -28,7 +27,7 @@ from policy_agent.rego.compile.nodes import (
 from policy_agent.rego.compile.outputs import Arity, outputs_of_body
 from policy_agent.rego.compile.problems import COMPILE_ERROR, Problems
 from policy_agent.rego.compile.signatures import Signature
-from policy_agent.rego.compile.variables import FOR_SAFETY, Skip, variables
+from policy_agent.rego.compile.variables import FOR_SAFETY, skipping, variables
 
 Safe = AbstractSet[str]
 
@@ -51,8 +50,6 @@ class Templates:
 
     def rule(self, rule: ast.Rule) -> ast.Rule:
         """Return a rule without template strings."""
-        if not contains(rule, ast.TemplateString):
-            return rule
         done: ast.Rule | None = None
         for each in reversed(list(alternatives(rule))):
             done = replace(self._one(each), orelse=done)
@@ -65,7 +62,7 @@ class Templates:
 
     def _one(self, rule: ast.Rule) -> ast.Rule:
         head = rule.head
-        given = variables(head.args or (), Skip(closures=True)).keys()
+        given = variables(head.args or (), skipping(closures=True)).keys()
         body, safe = self._body(rule.body, ROOTS | given)
         args = None if head.args is None else tuple(self._term(x, safe) for x in head.args)
         key = None if head.key is None else self._term(head.key, safe)
