@@ -107,9 +107,8 @@ def split(
 ) -> tuple[tuple[Block, ...], tuple[tuple[Block, ...], ...], tuple[Block, ...]]:
     """Return the blocks that run first, each alternative's, and those that run last."""
     blocks = tuple(func.blocks)
-    start = 0
-    if _only(blocks[0], plan.MakeSetStmt) or _only(blocks[0], plan.MakeObjectStmt):
-        start = 1
+    begins = bool(blocks) and _only(blocks[0], (plan.MakeSetStmt, plan.MakeObjectStmt))
+    start = int(begins)
     end = len(blocks)
     while end > start and _is_last(blocks[end - 1], func.result):
         end -= 1
@@ -122,8 +121,8 @@ def split(
     return blocks[:start], tuple(alternatives), blocks[end:]
 
 
-def _only(block: Block, kind: type[Stmt]) -> bool:
-    return len(block.stmts) == 1 and isinstance(block.stmts[0], kind)
+def _only(block: Block, kinds: tuple[type[Stmt], ...]) -> bool:
+    return len(block.stmts) == 1 and isinstance(block.stmts[0], kinds)
 
 
 def _is_last(block: Block, result: Local) -> bool:

@@ -267,3 +267,10 @@ def test_an_index_still_finds_conflicts():
     three = plan.Func(one.name, one.params, one.result, (conflicting, *one.blocks), one.path)
     with pytest.raises(EvaluationError, match="conflicting values"):
         value_of(three, strings=swapped, input={"a": "3", "b": "x"})
+
+
+def test_a_function_without_blocks_has_no_value():
+    empty = plan.Func("g0.data.t.p", (0, 1), 2, ())
+    runner = PlanRunner(policy(empty), {})
+    assert runner.evaluate("t/p", {}) is UNDEFINED
+    assert "return U" in runner.program.source("g0.data.t.p")
