@@ -8,32 +8,36 @@ undefined ends its block.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, TypeAlias
+from typing import Annotated, Any, Final, TypeAlias, overload
+
+from msgspec import Meta
 
 from policy_agent.errors import Location as SourceLocation
 from policy_agent.rego.node import Node
 
-Local: TypeAlias = int
+Index: TypeAlias = Annotated[int, Meta(ge=0, lt=2**31)]
+Local: TypeAlias = Index
 
 INPUT: Final[Local] = 0
 DATA: Final[Local] = 1
 UNUSED: Final[Local] = 2
 
 
-class LocalOperand(Node, frozen=True):
+class LocalOperand(Node, frozen=True, tag="local"):
     """The value of a local (`"type": "local"`)."""
 
     value: Local
 
 
-class StringOperand(Node, frozen=True):
+class StringOperand(Node, frozen=True, tag="string_index"):
     """A string constant by its index in `Static.strings` (`"type": "string_index"`)."""
 
-    value: int
+    value: Index
 
 
-class BoolOperand(Node, frozen=True):
+class BoolOperand(Node, frozen=True, tag="bool"):
     """A boolean constant (`"type": "bool"`)."""
 
     value: bool
@@ -211,7 +215,7 @@ class MakeNumberIntStmt(Node, frozen=True):
 class MakeNumberRefStmt(Node, frozen=True):
     """Set `target` to the number whose text is string constant `index`."""
 
-    index: int
+    index: Index
     target: Local
     location: Location = NOWHERE
 
@@ -363,6 +367,36 @@ Stmt: TypeAlias = (
     | SetAddStmt
     | WithStmt
 )
+
+
+class LateBlocks(Sequence[Block]):
+    """Blocks that are read when they are looked at."""
+
+    @overload
+    def __getitem__(self, key: int) -> Block: ...
+    @overload
+    def __getitem__(self, key: slice) -> tuple[Block, ...]: ...
+    def __getitem__(self, key: int | slice) -> Block | tuple[Block, ...]:
+        """Return one block, or some."""
+        if isinstance(key, slice):
+            return self.read(key)
+        return self.read(slice(key, key + 1 or None))[0]
+
+    @abstractmethod
+    def read(self, wanted: slice) -> tuple[Block, ...]:
+        """Return some blocks.
+
+        Raises:
+            PolicyError: they cannot be run.
+        """
+
+    @abstractmethod
+    def openings(self) -> list[Sequence[Stmt]]:
+        """Return the statements of each block without their places.
+
+        Instead of those that hold blocks or lists there is something else. Nothing about them has
+        been judged but their types.
+        """
 
 
 class BuiltinFunc(Node, frozen=True):

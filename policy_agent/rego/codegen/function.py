@@ -27,6 +27,7 @@ _SETS_FOR_CERTAIN: Final = (
     plan.MakeSetStmt,
     plan.ResetLocalStmt,
 )
+_MAX_LOOKED_AT: Final = 100
 _CLEAN: Final = (plan.AssignVarOnceStmt, plan.ResetLocalStmt)
 
 
@@ -210,7 +211,12 @@ def _returns(blocks: tuple[Block, ...]) -> bool:
 
 
 def returns_boolean(func: plan.Func) -> bool:
-    """Return whether a function's value can only be a boolean, or undefined."""
+    """Return whether a function's value can only be a boolean, or undefined.
+
+    One of many blocks is not looked at: that would cost more than it saves.
+    """
+    if len(func.blocks) > _MAX_LOOKED_AT:
+        return False
     sources = _sources(func)
     seen: set[Local] = set()
     waiting: list[object] = [plan.LocalOperand(func.result)]

@@ -7,11 +7,12 @@ for its syntax trees (v1/ast/index.go).
 
 from __future__ import annotations
 
-from collections import Counter
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
+from policy_agent.errors import PolicyError
 from policy_agent.model import UNDEFINED
 from policy_agent.rego import plan
 from policy_agent.rego.codegen.usage import reads, statements, writes
@@ -22,8 +23,6 @@ from policy_agent.rego.values import Frozen, Value, freeze
 # Below this, running every alternative costs less than looking one up.
 MIN_ALTERNATIVES: Final = 12
 
-Path: TypeAlias = tuple[Local, tuple[str, ...]]
-
 
 @dataclass(frozen=True, slots=True)
 class Index:
@@ -31,7 +30,6 @@ class Index:
 
     Attributes:
         head: the blocks that run first.
-        alternatives: each one's blocks.
         tail: the blocks that run last.
         position: of the parameter that the path begins with.
         keys: the path below that parameter.
@@ -39,13 +37,31 @@ class Index:
         others: numbers of alternatives that must always run.
     """
 
-    head: tuple[Block, ...]
-    alternatives: tuple[tuple[Block, ...], ...]
-    tail: tuple[Block, ...]
+    func: plan.Func
+    parts: _Parts
     position: int
     keys: tuple[str, ...]
     table: Mapping[Frozen, Sequence[int]]
     others: Sequence[int]
+
+    @property
+    def head(self) -> tuple[Block, ...]:
+        """Return the blocks that run first."""
+        return tuple(self.func.blocks[: self.parts.start])
+
+    @property
+    def tail(self) -> tuple[Block, ...]:
+        """Return the blocks that run last."""
+        return tuple(self.func.blocks[self.parts.end :])
+
+    def __len__(self) -> int:
+        """Return how many alternatives there are."""
+        return len(self.parts.alternatives)
+
+    def alternative(self, number: int) -> tuple[Block, ...]:
+        """Return the blocks of an alternative."""
+        blocks = self.parts.alternatives[number]
+        return tuple(self.func.blocks[blocks.start : blocks.stop])
 
     def matching(self, *parameters: Value) -> Sequence[int]:
         """Return the numbers of the alternatives that can match."""
@@ -63,43 +79,56 @@ def find_index(
 ) -> Index | None:
     """Return the index of a function, None where it would not help.
 
+    Only what the alternatives begin with is looked at: whether one `is_alone` is to be asked when
+    it is needed.
+
     Args:
         strings: the plan's string constants.
         numbers: string index -> value, of the plan's number constants.
     """
     if len(func.blocks) < MIN_ALTERNATIVES:
         return None
-    head, alternatives, tail = split(func)
-    if len(alternatives) < MIN_ALTERNATIVES or not _independent(func, alternatives):
+    openings = _openings(func)
+    parts = _parts(openings, func.result)
+    if len(parts.alternatives) < MIN_ALTERNATIVES:
         return None
-    wanted = [_Prefix(func, strings, numbers).wanted(blocks[0]) for blocks in alternatives]
-    path = _most_selective(wanted)
-    if path is None:
+    alternatives = [openings[blocks.start] for blocks in parts.alternatives]
+    start: dict[Local, _Chain] = {local: local for local in func.params}
+    # What comes first mostly tells alternatives apart; looking further takes twice the time.
+    tables = _Tables(alternatives, start, strings, numbers, comparisons=1)
+    best, cost = tables.best()
+    if cost > MIN_ALTERNATIVES:
+        tables = _Tables(alternatives, start, strings, numbers)
+        best, cost = tables.best()
+    if best is None:
         return None
-    table: dict[Frozen, list[int]] = {}
-    others: list[int] = []
-    for number, paths in enumerate(wanted):
-        if path in paths:
-            table.setdefault(paths[path], []).append(number)
-        else:
-            others.append(number)
-    position = func.params.index(path[0])
-    return Index(head, alternatives, tail, position, path[1], table, others)
+    table = tables.found[best]
+    local, keys = tables.keys(best)
+    indexed = {number for numbers in table.values() for number in numbers}
+    others = [number for number in range(len(alternatives)) if number not in indexed]
+    index = Index(func, parts, func.params.index(local), keys, table, others)
+    return index if is_alone(func, index.head) and _reads_own(func, index.tail) else None
 
 
-def _most_selective(wanted: Sequence[Mapping[Path, Frozen]]) -> Path | None:
-    """Return the path where a value leaves the fewest alternatives to run, if some help."""
-    counts = Counter(path for paths in wanted for path in paths)
-    constants: dict[Path, set[Frozen]] = {}
-    for paths in wanted:
-        for path, constant in paths.items():
-            constants.setdefault(path, set()).add(constant)
-    costs = {
-        path: len(wanted) - count + count / len(constants[path])
-        for path, count in counts.items()
-        if count >= MIN_ALTERNATIVES
-    }
-    return min(costs, key=lambda path: costs[path], default=None)
+def _openings(func: plan.Func) -> list[Sequence[Stmt]]:
+    if isinstance(func.blocks, plan.LateBlocks):
+        return func.blocks.openings()
+    return [block.stmts for block in func.blocks]
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """Where the blocks of a function are its beginning, its alternatives and its end.
+
+    Attributes:
+        start: of the first alternative.
+        alternatives: the blocks of each.
+        end: of the last alternative.
+    """
+
+    start: int
+    alternatives: Sequence[range]
+    end: int
 
 
 def split(
@@ -107,26 +136,30 @@ def split(
 ) -> tuple[tuple[Block, ...], tuple[tuple[Block, ...], ...], tuple[Block, ...]]:
     """Return the blocks that run first, each alternative's, and those that run last."""
     blocks = tuple(func.blocks)
-    begins = bool(blocks) and _only(blocks[0], (plan.MakeSetStmt, plan.MakeObjectStmt))
-    start = int(begins)
-    end = len(blocks)
-    while end > start and _is_last(blocks[end - 1], func.result):
+    parts = _parts([block.stmts for block in blocks], func.result)
+    alternatives = tuple(blocks[each.start : each.stop] for each in parts.alternatives)
+    return blocks[: parts.start], alternatives, blocks[parts.end :]
+
+
+def _parts(openings: Sequence[Sequence[Stmt]], result: Local) -> _Parts:
+    begins = bool(openings) and _is_first(openings[0])
+    end = len(openings)
+    while end > begins and _is_last(openings[end - 1], result):
         end -= 1
-    alternatives: list[tuple[Block, ...]] = []
-    for block in blocks[start:end]:
-        if alternatives and hands_over(block, func.result):
-            alternatives[-1] += (block,)
-        else:
-            alternatives.append((block,))
-    return blocks[:start], tuple(alternatives), blocks[end:]
+    starts = [
+        position
+        for position in range(begins, end)
+        if position == begins or not _hands_over(openings[position], result)
+    ]
+    return _Parts(int(begins), list(map(range, starts, [*starts[1:], end])), end)
 
 
-def _only(block: Block, kinds: tuple[type[Stmt], ...]) -> bool:
-    return len(block.stmts) == 1 and isinstance(block.stmts[0], kinds)
+def _is_first(stmts: Sequence[Stmt]) -> bool:
+    return len(stmts) == 1 and isinstance(stmts[0], (plan.MakeSetStmt, plan.MakeObjectStmt))
 
 
-def _is_last(block: Block, result: Local) -> bool:
-    first = block.stmts[0] if block.stmts else None
+def _is_last(stmts: Sequence[Stmt], result: Local) -> bool:
+    first = stmts[0] if stmts else None
     if isinstance(first, plan.IsUndefinedStmt):
         return first.source == result
     return isinstance(first, plan.ReturnLocalStmt)
@@ -134,84 +167,152 @@ def _is_last(block: Block, result: Local) -> bool:
 
 def hands_over(block: Block, result: Local) -> bool:
     """Return whether a block only passes on the value of the one before it."""
+    return _hands_over(block.stmts, result)
+
+
+def _hands_over(stmts: Sequence[Stmt], result: Local) -> bool:
     return (
-        len(block.stmts) == 2
-        and isinstance(block.stmts[0], plan.IsDefinedStmt)
-        and isinstance(block.stmts[1], plan.AssignVarOnceStmt)
-        and block.stmts[1].target == result
+        len(stmts) == 2
+        and isinstance(stmts[0], plan.IsDefinedStmt)
+        and isinstance(stmts[1], plan.AssignVarOnceStmt)
+        and stmts[1].target == result
     )
 
 
-def _independent(func: plan.Func, alternatives: tuple[tuple[Block, ...], ...]) -> bool:
-    """Return whether alternatives share nothing but the parameters and the result."""
-    common = {*func.params, func.result}
-    for blocks in alternatives:
-        read: set[Local] = set()
-        written: set[Local] = set(common)
-        for stmt in statements(blocks):
-            if isinstance(stmt, plan.ReturnLocalStmt):
-                return False
-            read.update(reads(stmt))
-            written.update(writes(stmt))
-        if not read <= written:
-            return False
-    return True
+def is_alone(func: plan.Func, blocks: Sequence[Block]) -> bool:
+    """Return whether blocks share nothing with others but the parameters and the result."""
+    returns = any(isinstance(stmt, plan.ReturnLocalStmt) for stmt in statements(blocks))
+    return not returns and _reads_own(func, blocks)
 
 
-@dataclass(slots=True)
-class _Prefix:
-    """Follows the statements at the start of an alternative that change nothing."""
+def _reads_own(func: plan.Func, blocks: Sequence[Block]) -> bool:
+    read: set[Local] = set()
+    written: set[Local] = {*func.params, func.result}
+    for stmt in statements(blocks):
+        read.update(reads(stmt))
+        written.update(writes(stmt))
+    return read <= written
 
-    func: plan.Func
+
+# A path as the chain of look-ups that leads to it: a parameter, or a path and a string's index.
+_Chain: TypeAlias = "Local | tuple[_Chain, int]"
+_NONE: Final[Mapping[Local, Value]] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class _Tables:
+    """For each path that alternatives compare: constant -> numbers of those that want it.
+
+    Attributes:
+        alternatives: the statements that each begins with.
+        start: the paths that hold at the start of an alternative.
+        comparisons: how many are looked at in each.
+    """
+
+    alternatives: Sequence[Sequence[Stmt]]
+    start: dict[Local, _Chain]
     strings: Sequence[str]
     numbers: Mapping[int, Value]
-    paths: dict[Local, Path] = field(default_factory=dict)
-    constants: dict[Local, Value] = field(default_factory=dict)
+    comparisons: int = 2**31
+    found: dict[_Chain, dict[Frozen, list[int]]] = field(default_factory=dict)
 
-    def wanted(self, block: Block) -> dict[Path, Frozen]:
-        """Return path -> the constant that must be there for the alternative to match."""
-        self.paths = {local: (local, ()) for local in self.func.params}
-        found: dict[Path, Frozen] = {}
-        for stmt in block.stmts:
-            if isinstance(stmt, plan.EqualStmt):
-                self._compare(stmt, found)
-            elif not self._follow(stmt):
+    def __post_init__(self) -> None:
+        for number, opening in enumerate(self.alternatives):
+            self._add(number, opening)
+
+    def _add(self, number: int, opening: Sequence[Stmt]) -> None:
+        """Follow the statements at the start of an alternative that change nothing."""
+        left = self.comparisons
+        paths, constants = self.start.copy(), _NONE
+        for stmt in opening:
+            if isinstance(stmt, plan.DotStmt):
+                path = self._below(stmt, paths)
+                if path is None:
+                    paths.pop(stmt.target, None)
+                else:
+                    paths[stmt.target] = path
+                if constants:
+                    constants = _without(stmt.target, constants)
+            elif isinstance(stmt, plan.EqualStmt):
+                self._compare(number, stmt, paths, constants)
+                left -= 1
+                if not left:
+                    break
+            elif isinstance(stmt, (plan.MakeNumberIntStmt, plan.MakeNumberRefStmt)):
+                paths.pop(stmt.target, None)
+                constants = {**constants, stmt.target: self._number(stmt)}
+            elif not isinstance(stmt, (plan.NopStmt, plan.ResetLocalStmt)):
                 break
-        return found
 
-    def _compare(self, stmt: plan.EqualStmt, found: dict[Path, Frozen]) -> None:
-        for one, two in ((stmt.a, stmt.b), (stmt.b, stmt.a)):
-            path, constant = self._path(one), self._constant(two)
-            if path is not None and constant is not UNDEFINED:
-                found.setdefault(path, freeze(constant))
+    def _below(self, stmt: plan.DotStmt, paths: Mapping[Local, _Chain]) -> _Chain | None:
+        above, key = _path(stmt.source, paths), stmt.key
+        if above is None or not isinstance(key, plan.StringOperand):
+            return None
+        return (above, key.value) if key.value < len(self.strings) else None
 
-    def _follow(self, stmt: Stmt) -> bool:
-        """Note what a statement sets; return whether it can do no more than that."""
-        if isinstance(stmt, plan.ResetLocalStmt | plan.NopStmt):
-            return True
-        if isinstance(stmt, plan.MakeNumberRefStmt):
-            self.constants[stmt.target] = self.numbers[stmt.index]
-        elif isinstance(stmt, plan.MakeNumberIntStmt):
-            self.constants[stmt.target] = stmt.value
-        elif isinstance(stmt, plan.DotStmt | plan.AssignVarStmt):
-            path = self._path(stmt.source)
-            if isinstance(stmt, plan.DotStmt) and path is not None:
-                key = self._constant(stmt.key)
-                path = (path[0], (*path[1], key)) if type(key) is str else None
-            self.paths.pop(stmt.target, None)
-            self.constants.pop(stmt.target, None)
-            if path is not None:
-                self.paths[stmt.target] = path
-        else:
-            return False
-        return True
+    def _compare(
+        self,
+        number: int,
+        stmt: plan.EqualStmt,
+        paths: Mapping[Local, _Chain],
+        constants: Mapping[Local, Value],
+    ) -> None:
+        path, other = _path(stmt.a, paths), stmt.b
+        if path is None:
+            path, other = _path(stmt.b, paths), stmt.a
+            if path is None:
+                return
+        constant = self._constant(other, constants)
+        if constant is UNDEFINED:
+            return
+        table = self.found.get(path)
+        if table is None:
+            table = self.found[path] = {}
+        wanting = table.get(constant)
+        if wanting is None:
+            table[constant] = [number]
+        elif wanting[-1] != number:
+            wanting.append(number)
 
-    def _path(self, operand: Operand) -> Path | None:
-        return self.paths.get(operand.value) if isinstance(operand, plan.LocalOperand) else None
-
-    def _constant(self, operand: Operand) -> Value:
+    def _constant(self, operand: Operand, constants: Mapping[Local, Value]) -> Frozen:
         if isinstance(operand, plan.StringOperand):
-            return self.strings[operand.value]
+            index = operand.value
+            return self.strings[index] if index < len(self.strings) else UNDEFINED
         if isinstance(operand, plan.BoolOperand):
-            return operand.value
-        return self.constants.get(operand.value, UNDEFINED)
+            return freeze(operand.value)
+        return constants.get(operand.value, UNDEFINED)
+
+    def _number(self, stmt: plan.MakeNumberIntStmt | plan.MakeNumberRefStmt) -> Value:
+        if isinstance(stmt, plan.MakeNumberIntStmt):
+            return stmt.value
+        try:
+            return self.numbers[stmt.index]
+        except (IndexError, PolicyError):
+            # Of a function that has not been judged yet.
+            return UNDEFINED
+
+    def best(self) -> tuple[_Chain | None, float]:
+        """Return the path where a value leaves the fewest alternatives to run, and how many."""
+        best, least = None, math.inf
+        for path, table in self.found.items():
+            count = sum(map(len, table.values()))
+            cost = len(self.alternatives) - count + count / len(table)
+            if count >= MIN_ALTERNATIVES and cost < least:
+                best, least = path, cost
+        return best, least
+
+    def keys(self, path: _Chain) -> tuple[Local, tuple[str, ...]]:
+        """Return the parameter that a path begins with, and the keys below it."""
+        keys: list[str] = []
+        while isinstance(path, tuple):
+            path, index = path
+            keys.append(self.strings[index])
+        return path, tuple(reversed(keys))
+
+
+def _path(operand: Operand, paths: Mapping[Local, _Chain]) -> _Chain | None:
+    return paths.get(operand.value) if isinstance(operand, plan.LocalOperand) else None
+
+
+def _without(local: Local, constants: Mapping[Local, Value]) -> Mapping[Local, Value]:
+    return {key: value for key, value in constants.items() if key != local}

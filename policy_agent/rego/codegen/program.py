@@ -22,7 +22,7 @@ from policy_agent.rego.codegen.function import (
     plan_source,
     returns_boolean,
 )
-from policy_agent.rego.codegen.index import Index, find_index
+from policy_agent.rego.codegen.index import Index, find_index, is_alone
 from policy_agent.rego.codegen.names import INPUT_AND_DATA, Callee, Symbols
 from policy_agent.rego.plan_number import number_of
 from policy_agent.rego.runtime import operations, scope
@@ -63,6 +63,10 @@ class _Late(dict[K, V]):
         return value
 
 
+class StartAgain(Exception):  # noqa: N818 - nothing is wrong
+    """A function turned out to be other than it was taken for; the next try knows."""
+
+
 class Program:
     """The functions and entry points of one plan.
 
@@ -75,6 +79,7 @@ class Program:
         self._resolve = resolve
         self._number = next(_numbers_of_programs)
         self._sources: dict[str, Source] = {}
+        self._not_indexed: set[int] = set()
         self._by_path = {func.path: n for n, func in enumerate(policy.funcs) if func.path}
         self._namespace: dict[str, Any] = dict(_OPERATIONS)
         self._namespace["call"] = self._call_dynamic
@@ -176,32 +181,28 @@ class Program:
         func, index = self.policy.funcs[number], self._index(number)
         if index is not None:
             self._namespace[f"i{number}"] = index
-            alternatives: list[Callable[..., Value]] = []
-            self._namespace[f"a{number}"] = alternatives
-            for position in range(len(index.alternatives)):
-                alternatives.append(self._alternative_stub(alternatives, number, position, index))
+            self._namespace[f"a{number}"] = _Late(
+                {}, lambda position: self._alternative(number, position, index)
+            )
         return self._compile(
             lambda: function_source(func, number, self._symbols, index), f"f{number}", func.name
         )
 
-    def _alternative_stub(
-        self, alternatives: list[Callable[..., Value]], number: int, position: int, index: Index
-    ) -> Callable[..., Value]:
-        func = self.policy.funcs[number]
-
-        def compile_and_call(*args: Value) -> Value:
-            blocks = index.alternatives[position]
-            function = self._compile(
-                lambda: alternative_source(func, number, self._symbols, blocks),
-                "alternative",
-                f"{func.name}[{position}]",
-            )
-            alternatives[position] = function
-            return function(*args)
-
-        return compile_and_call
+    def _alternative(self, number: int, position: int, index: Index) -> Callable[..., Value]:
+        func, blocks = self.policy.funcs[number], index.alternative(position)
+        if not is_alone(func, blocks):
+            self._not_indexed.add(number)
+            self._namespace[f"f{number}"] = self._stub(number)
+            raise StartAgain
+        return self._compile(
+            lambda: alternative_source(func, number, self._symbols, blocks),
+            "alternative",
+            f"{func.name}[{position}]",
+        )
 
     def _index(self, number: int) -> Index | None:
+        if number in self._not_indexed:
+            return None
         return find_index(
             self.policy.funcs[number], self.policy.static.strings, self._symbols.numbers
         )

@@ -8,7 +8,7 @@ from policy_agent.errors import EvaluationError, PolicyAgentError, PolicyProblem
 from policy_agent.model import UNDEFINED
 from policy_agent.rego import plan
 from policy_agent.rego.builtins import catalog
-from policy_agent.rego.codegen.program import Program, Resolve
+from policy_agent.rego.codegen.program import Program, Resolve, StartAgain
 from policy_agent.rego.context import Context
 from policy_agent.rego.runtime.scope import Scope
 from policy_agent.rego.values import Value
@@ -49,9 +49,13 @@ class PlanRunner:
                 deadline passed.
         """
         run = self.program.entrypoint(entrypoint)
+        context = context or Context()
         results: list[dict[str, Value]] = []
         try:
-            run(Scope(context or Context()), input, self.data, results)
+            run(Scope(context), input, self.data, results)
+        except StartAgain:
+            context.check()
+            return self.query(entrypoint, input, context)
         except EvaluationError as exc:
             self._locate(exc)
             raise

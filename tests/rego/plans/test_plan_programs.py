@@ -269,6 +269,35 @@ def test_an_index_still_finds_conflicts():
         value_of(three, strings=swapped, input={"a": "3", "b": "x"})
 
 
+def test_alternatives_that_use_each_others_locals_all_run():
+    blocks = list(alternatives(20).blocks)
+    # The first sets what the third wants: only a plan by hand does that.
+    blocks[0] = block(plan.ResetLocalStmt(3), plan.AssignVarStmt(string(7), 8))
+    third = (plan.DotStmt(INPUT, string(0), 4), plan.EqualStmt(local(4), string(5)))
+    blocks[4] = block(*third, plan.AssignVarStmt(local(8), 3))
+    runner = PlanRunner(policy(rule(*blocks[:-1]), strings=strings_for(20)), {})
+    assert "matching" in runner.program.source("g0.data.t.p")
+    assert runner.evaluate("t/p", {"a": "4", "b": "x"}) == "4"
+    assert runner.evaluate("t/p", {"a": "2", "b": "x"}) == "4"
+    assert "matching" not in runner.program.source("g0.data.t.p")
+
+
+def test_an_index_follows_a_local_that_is_set_again():
+    blocks = [
+        block(
+            plan.DotStmt(INPUT, string(0), 4),
+            plan.MakeNumberIntStmt(7, 4),
+            plan.MakeNumberIntStmt(7, 5),
+            plan.EqualStmt(local(4), local(5)),
+            plan.SetAddStmt(string(index), RESULT),
+        )
+        for index in range(20)
+    ]
+    func = rule(block(plan.MakeSetStmt(RESULT)), *blocks)
+    strings = ("a", *map(str, range(20)))
+    assert len(value_of(func, strings=strings, input={"a": 1})) == 20
+
+
 def test_a_function_without_blocks_has_no_value():
     empty = plan.Func("g0.data.t.p", (0, 1), 2, ())
     runner = PlanRunner(policy(empty), {})

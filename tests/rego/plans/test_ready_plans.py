@@ -7,6 +7,7 @@ from policy_agent.bundle.directory import read_path
 from policy_agent.errors import EvaluationError, PolicyError
 from policy_agent.model import UNDEFINED
 from policy_agent.rego import Policy
+from policy_agent.rego.plan_json import PlanReader
 from tests.support import OPA, needs_opa
 
 MODULES = {
@@ -106,6 +107,29 @@ def test_an_entry_point_that_is_none_is_refused():
         pytest.raises(PolicyError, match='"app/none" does not refer to a rule'),
     ):
         compiled.plan(["app/none"])
+
+
+def test_of_a_rule_with_many_bodies_only_what_matches_is_read(monkeypatch):
+    bodies = [f'p := {n} if {{ input.n == {n}; input.s == "s{n}" }}' for n in range(300)]
+    bodies += [f'p := {n} if {{ input.s == "s{n}"; every x in [1] {{ x == 1 }} }}' for n in (7, 8)]
+    modules = {"many.rego": "\n".join(["package many", *bodies])}
+    with Policy.from_modules(modules) as compiled:
+        plan = compiled.plan(["many/p"])
+    read = []
+    blocks = PlanReader.blocks
+
+    def noted(self, raw, params):
+        read.extend(raw)
+        return blocks(self, raw, params)
+
+    monkeypatch.setattr(PlanReader, "blocks", noted)
+    with Policy.from_modules(modules, plan=plan) as ready:
+        assert ready.evaluate("many/p", {"n": 250, "s": "s250"}) == 250
+        assert len(read) < 20
+        assert ready.evaluate("many/p", {"n": 250, "s": "s7"}) == 7
+        assert ready.evaluate("many/p", {"n": 7, "s": "s7"}) == 7
+        assert ready.evaluate("many/p", {"n": True, "s": "s250"}) is UNDEFINED
+        assert ready.evaluate("many/p", {}) is UNDEFINED
 
 
 def altered(change) -> bytes:
