@@ -6,7 +6,7 @@ Which file is what, and the words of refusals, follow OPA v1.22 v1/bundle/bundle
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
 
@@ -18,7 +18,7 @@ from policy_agent.bundle.rego_versions import rego_versions
 from policy_agent.bundle.verify import SIGNATURES_NAME, verify
 from policy_agent.config import DEFAULT_BUNDLE_LIMIT_BYTES, Key, Signing
 from policy_agent.errors import BundleDeltaError, BundleFormatError
-from policy_agent.garbage import uncollected
+from policy_agent.garbage import making
 from policy_agent.model import Bundle, JsonObject, Manifest
 
 NO_KEYS: Final[Mapping[str, Key]] = MappingProxyType({})
@@ -131,13 +131,16 @@ def _modules(files: Mapping[str, bytes], manifest: Manifest) -> dict[str, str]:
 
 
 def _data(files: Mapping[str, bytes], manifest: Manifest) -> JsonObject:
-    with uncollected():
-        return _merged_data(files, manifest)
+    paths = sorted(path for path in files if _basename(path) in documents.DATA_NAMES)
+    with making(sum(len(files[path]) for path in paths)):
+        return _merged_data(paths, files, manifest)
 
 
-def _merged_data(files: Mapping[str, bytes], manifest: Manifest) -> JsonObject:
+def _merged_data(
+    paths: Sequence[str], files: Mapping[str, bytes], manifest: Manifest
+) -> JsonObject:
     data: JsonObject = {}
-    for path in sorted(path for path in files if _basename(path) in documents.DATA_NAMES):
+    for path in paths:
         value = documents.parse_data_file(path, files[path])
         directory = tuple(path.split("/")[:-1])
         _check_place(value, directory, path, manifest)

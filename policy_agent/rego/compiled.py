@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Self, TypeVar
 
 from policy_agent.errors import EvaluationError, Location, PolicyError, PolicyProblem
-from policy_agent.garbage import uncollected
+from policy_agent.garbage import making
 from policy_agent.model import UNDEFINED, DataPath, JsonObject
 from policy_agent.rego import ast
 from policy_agent.rego.check.stages import PolicyChecks, compile_checked
@@ -43,6 +43,7 @@ KEPT_QUERIES = 100  # OPA v1.22 v1/server: the prepared queries it keeps
 K = TypeVar("K")
 V = TypeVar("V")
 
+_TREE_TO_TEXT = 20  # bytes of memory for each of text, roughly
 _HIDDEN_NAME = "system"
 
 
@@ -105,7 +106,7 @@ class CompiledPolicy:
         Raises:
             PolicyError: the policy cannot be parsed or compiled; every problem found.
         """
-        with uncollected():
+        with making(_TREE_TO_TEXT * sum(map(len, modules.values()))):
             return cls._compile(modules, data, rego_versions, deadline_seconds, options)
 
     @classmethod
