@@ -78,7 +78,7 @@ def plans() -> tuple[bytes, ...]:
     """Return a plan of each policy."""
     made = []
     for text in policies():
-        v0 = ("p.rego",) if text == _OLD else ()
-        with Policy.from_modules({"p.rego": text}, v0_modules=v0) as policy:
+        versions = {"p.rego": 0} if text == _OLD else {}
+        with Policy.from_modules({"p.rego": text}, rego_versions=versions) as policy:
             made.append(policy.plan())
     return tuple(made)

@@ -83,11 +83,11 @@ def edited_policy(raw: bytes) -> None:
     """Almost a policy: it is parsed, compiled, planned and run, or refused."""
     choices = Choices(raw)
     text = edited_text(choices, seeds.policies())
-    v0 = ("p.rego",) if choices.number(4) == 0 else ()
+    versions = {"p.rego": 0} if choices.number(4) == 0 else {}
 
     def run() -> None:
         with Policy.from_modules(
-            {"p.rego": text}, v0_modules=v0, deadline_seconds=DEADLINE_SECONDS
+            {"p.rego": text}, rego_versions=versions, deadline_seconds=DEADLINE_SECONDS
         ) as policy:
             _evaluable(lambda: policy.evaluate("", INPUT))
             again = Policy.from_modules({}, plan=policy.plan(), deadline_seconds=DEADLINE_SECONDS)
