@@ -19,6 +19,7 @@ from policy_agent.decision.decisions import Decisions
 from policy_agent.decision_log.ids import new_decision_id
 from policy_agent.decision_log.log import DecisionLog
 from policy_agent.errors import TransportError
+from policy_agent.explaining import Explainer
 from policy_agent.model import Decision, Evaluator, JsonObject, Snapshot
 from policy_agent.overview import AgentOverview
 from policy_agent.rego import Policy
@@ -100,6 +101,7 @@ class Agent:
             limits=config.server,
             default_decision=config.default_decision,
             show_decision_ids=self.decision_log is not None,
+            explain=Explainer(config.rego_version).explain,
             access=access,
             authzen=config.authzen,
             port_token=PortToken.open(token) if (token := config.server.port_token) else None,

@@ -36,7 +36,17 @@ ARROWS = {
     "server": {"decision"},
 }
 # The modules above the folders: they put the parts together.
-ROOTS = {"agent", "cli", "extension", "listening", "overview", "periodic", "run_command", "sidecar"}
+ROOTS = {
+    "agent",
+    "cli",
+    "explaining",
+    "extension",
+    "listening",
+    "overview",
+    "periodic",
+    "run_command",
+    "sidecar",
+}
 
 
 def place_of(path: Path) -> str:

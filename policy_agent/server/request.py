@@ -29,6 +29,8 @@ _UNIT_STEP = 1024
 
 _DECODING = "error(s) occurred while decoding request"
 
+EXPLAIN_MODES = ("notes", "fails", "full", "debug")
+
 Parameters = Mapping[str, list[str]]
 
 
@@ -45,6 +47,12 @@ def flag(parameters: Parameters, name: str) -> bool:
     if not values:
         return False
     return values == [""] or any(value.lower() == "true" for value in values)
+
+
+def explain_mode(parameters: Parameters) -> str:
+    """Return the first known value of `explain`, "" for none."""
+    modes = [mode for mode in parameters.get("explain", ()) if mode in EXPLAIN_MODES]
+    return modes[0] if modes else ""
 
 
 def reference(segments: DataPath) -> str:

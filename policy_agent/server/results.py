@@ -29,6 +29,7 @@ class V1Options:
     metrics: bool = False
     provenance: bool = False
     warn_missing_input: bool = False
+    explanation: bytes = b""
 
 
 def v1_answer(decision: Decision, options: V1Options) -> Answer:
@@ -52,6 +53,8 @@ def v1_body(decision: Decision, options: V1Options, *more: bytes) -> bytes:
         parts.append(b'"decision_id":' + encode_json(decision.decision_id))
     if options.provenance:
         parts.append(b'"provenance":' + encode_json(_provenance(decision)))
+    if options.explanation:
+        parts.append(b'"explanation":' + options.explanation)
     if options.metrics:
         parts.append(b'"metrics":' + encode_json(decision.metrics))
     if decision.result is not UNDEFINED:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from policy_agent.config import AuthZen, Server
 from policy_agent.decision.decisions import Decisions
-from policy_agent.model import JsonObject
+from policy_agent.model import JsonObject, Snapshot
 from policy_agent.server.access import Access
 from policy_agent.server.meter import Meter
 from policy_agent.server.port_token import PortToken
@@ -69,6 +69,20 @@ class Freshness(Protocol):
         """Wait for fresh policies; return why there are none, "" when there are."""
 
 
+class Explain(Protocol):
+    """What says how a decision came about; it takes long and is called in a worker thread."""
+
+    def __call__(
+        self, snapshot: Snapshot, query: str, value: Any, *, mode: str, pretty: bool
+    ) -> bytes:
+        """Return the trace of a query as OPA's JSON.
+
+        Args:
+            mode: `notes`, `fails`, `full` or `debug`.
+            pretty: as lines of text.
+        """
+
+
 @dataclass(frozen=True, slots=True)
 class Services:
     """The parts that answers are made of.
@@ -77,6 +91,7 @@ class Services:
         default_decision: what `POST /` asks, a path below `data`.
         show_decision_ids: whether answers name their decision, as OPA's do when it logs.
         authzen: which rules answer AuthZEN's requests, None when none do.
+        explain: makes explanations, None where there are none.
         access: who may ask, None when everybody may.
         meter: counts what was answered.
         port_token: what requests must bring; None for nothing.
@@ -88,6 +103,7 @@ class Services:
     limits: Server
     default_decision: str
     show_decision_ids: bool
+    explain: Explain | None = None
     access: Access | None = None
     authzen: AuthZen | None = None
     meter: Meter = field(default_factory=Meter)

@@ -34,6 +34,12 @@ maybe if input.never
 
 nested := {"list": [10, {"k": null}], "1": "one"}
 
+noted if {
+	some word in ["a", "b"]
+	trace(sprintf("at %s", [word]))
+	word == input.word
+}
+
 quotient := 1 / input.zero
 
 members contains [x, y] if {

@@ -11,6 +11,7 @@ import pytest
 from policy_agent.config import Server
 from policy_agent.decision.decisions import Decisions
 from policy_agent.errors import EvaluationError, Location, PolicyProblem
+from policy_agent.explaining import Explainer
 from policy_agent.model import Bundle, Manifest, Snapshot
 from policy_agent.server.app import App
 from policy_agent.server.serve import serving
@@ -111,6 +112,7 @@ def served():
             limits=LIMITS,
             default_decision="system/main",
             show_decision_ids=True,
+            explain=Explainer(1).explain,
         )
     )
     with running(app) as url, httpx.Client(base_url=url) as client:

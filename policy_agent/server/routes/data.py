@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
+from collections.abc import Coroutine
+from dataclasses import replace
 from typing import Any, Final
 
 from policy_agent.decision.decisions import Question
-from policy_agent.model import UNDEFINED, JsonObject
+from policy_agent.model import UNDEFINED, Decision, JsonObject
 from policy_agent.server import request as reading
 from policy_agent.server import results, wire
 from policy_agent.server.call import Call
@@ -19,13 +22,13 @@ from policy_agent.server.wire import Answer
 _PLAIN: Final = {shown: results.V1Options(show_id=shown) for shown in (True, False)}
 
 
-def _v1_get(call: Call, services: Services) -> Answer:
+def _v1_get(call: Call, services: Services) -> Answer | Coroutine[Any, Any, Answer]:
     parse_started_ns = time.perf_counter_ns()
     value = reading.input_of_parameter(call.parameters)
     return _v1(call, services, _question(call, services, call.below, value, parse_started_ns))
 
 
-def _v1_post(call: Call, services: Services) -> Answer:
+def _v1_post(call: Call, services: Services) -> Answer | Coroutine[Any, Any, Answer]:
     parse_started_ns = time.perf_counter_ns()
     raw, content_type = call.body, call.header(b"content-type")
     if call.parsed is UNDEFINED:
@@ -39,7 +42,7 @@ def _v1_post(call: Call, services: Services) -> Answer:
     return _v1(call, services, question)
 
 
-def _v1(call: Call, services: Services, question: Question) -> Answer:
+def _v1(call: Call, services: Services, question: Question) -> Answer | Coroutine[Any, Any, Answer]:
     parameters = call.parameters
     if not parameters and question.input is not UNDEFINED:
         options = _PLAIN[services.show_decision_ids]
@@ -51,7 +54,26 @@ def _v1(call: Call, services: Services, question: Question) -> Answer:
         provenance=reading.flag(parameters, "provenance"),
         warn_missing_input=call.method == "POST" and question.input is UNDEFINED,
     )
-    return results.v1_answer(services.decisions.decide(question), options)
+    decision = services.decisions.decide(question)
+    mode = reading.explain_mode(parameters)
+    if mode and services.explain is not None and not decision.refused:
+        return _explained(call, services, decision, options, mode)
+    return results.v1_answer(decision, options)
+
+
+async def _explained(
+    call: Call, services: Services, decision: Decision, options: results.V1Options, mode: str
+) -> Answer:
+    """Add how it came about; of what is undefined OPA shows the full trace only."""
+    snapshot = services.decisions.snapshot
+    is_shown = decision.error is None and (mode == "full" or decision.result is not UNDEFINED)
+    if snapshot is None or services.explain is None or not is_shown:
+        return results.v1_answer(decision, options)
+    query = reading.reference(reading.parse_data_path(call.below))
+    explanation = await asyncio.to_thread(
+        services.explain, snapshot, query, decision.input, mode=mode, pretty=options.pretty
+    )
+    return results.v1_answer(decision, replace(options, explanation=explanation))
 
 
 def _v0_post(call: Call, services: Services) -> Answer:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any, Final
 
 from policy_agent.codec import encode_json
@@ -52,7 +53,14 @@ async def _answer(call: Call, services: Services, text: str, value: Any) -> Answ
         return _refused(exc.problems)
     if decision.error is not None and not decision.refused:
         return wire.evaluation_failed(decision.error)
-    return _solutions(call, decision)
+    explanation = b""
+    mode, snapshot = reading.explain_mode(call.parameters), services.decisions.snapshot
+    if mode and services.explain is not None and snapshot is not None and not decision.refused:
+        pretty = reading.flag(call.parameters, "pretty")
+        explanation = await asyncio.to_thread(
+            services.explain, snapshot, text, decision.input, mode=mode, pretty=pretty
+        )
+    return _solutions(call, decision, explanation)
 
 
 def _refused(problems: list[PolicyProblem]) -> Answer:
@@ -64,8 +72,10 @@ def _refused(problems: list[PolicyProblem]) -> Answer:
     return wire.error_answer(400, "invalid_parameter", message, errors=errors)
 
 
-def _solutions(call: Call, decision: Decision) -> Answer:
+def _solutions(call: Call, decision: Decision, explanation: bytes) -> Answer:
     parts = []
+    if explanation:
+        parts.append(b'"explanation":' + explanation)
     if results.wants_metrics(call.parameters):
         parts.append(b'"metrics":' + encode_json(decision.metrics))
     if decision.result:
