@@ -102,6 +102,9 @@ class Bundle:
         kind: `delta` when the last archive only said what changes.
         raw: the archive as downloaded, so that a copy on disk can be verified again; empty for
             a bundle read from a directory, and for one that a delta has changed.
+        version: as its signatures say, None when they say nothing or there are none.
+        expires_at: seconds since the epoch from which on its signatures do not hold, None for
+            never.
     """
 
     name: str
@@ -114,6 +117,8 @@ class Bundle:
     size_bytes: int = 0
     kind: Literal["delta", "snapshot"] = "snapshot"
     raw: bytes = field(default=b"", repr=False)
+    version: int | None = None
+    expires_at: float | None = None
 
 
 @dataclass(frozen=True)

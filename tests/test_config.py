@@ -41,7 +41,7 @@ def test_opas_configuration_file_is_understood():
     assert service.credentials.token == "secret"
     orders = config.bundles["orders"]
     assert (orders.service, orders.polling.max_seconds) == (service, 20)
-    assert orders.signing.key_id == "global"
+    assert orders.signing.key_ids == ("global",)
     assert config.bundles["local"].service is None
     assert config.decision_logs.upload_size_limit_bytes == 90
     assert config.decision_logs.resource == "/logs"

@@ -29,8 +29,12 @@ def read_path(
     size_limit_bytes: int = DEFAULT_BUNDLE_LIMIT_BYTES,
     signing: Signing | None = None,
     keys: Mapping[str, Key] = NO_KEYS,
+    now: float | None = None,
 ) -> Bundle:
     """Read a bundle from an archive or a directory.
+
+    Args:
+        now: seconds since the epoch, None for this moment.
 
     Raises:
         BundleDownloadError: it cannot be read from disk.
@@ -39,10 +43,12 @@ def read_path(
     """
     if path.is_dir():
         return read_directory(
-            name, path, size_limit_bytes=size_limit_bytes, signing=signing, keys=keys
+            name, path, size_limit_bytes=size_limit_bytes, signing=signing, keys=keys, now=now
         )
     raw = _content(path, str(path), MAX_ARCHIVE_BYTES)
-    return read_bundle(name, raw, size_limit_bytes=size_limit_bytes, signing=signing, keys=keys)
+    return read_bundle(
+        name, raw, size_limit_bytes=size_limit_bytes, signing=signing, keys=keys, now=now
+    )
 
 
 def read_directory(
@@ -52,8 +58,12 @@ def read_directory(
     size_limit_bytes: int = DEFAULT_BUNDLE_LIMIT_BYTES,
     signing: Signing | None = None,
     keys: Mapping[str, Key] = NO_KEYS,
+    now: float | None = None,
 ) -> Bundle:
     """Read a bundle from a directory tree, with the checks that an archive gets.
+
+    Args:
+        now: seconds since the epoch, None for this moment.
 
     Raises:
         BundleDownloadError: a file cannot be read from disk.
@@ -61,7 +71,7 @@ def read_directory(
         BundleVerificationError: the signature is missing or does not match.
     """
     files = collect_files(path, size_limit_bytes=size_limit_bytes)
-    return read_files(name, files, signing=signing, keys=keys)
+    return read_files(name, files, signing=signing, keys=keys, now=now)
 
 
 def collect_files(

@@ -16,10 +16,12 @@ from functools import partial
 from pathlib import Path
 
 from policy_agent.bundle import history
+from policy_agent.bundle.claims import shown_time
 from policy_agent.bundle.directory import read_path
 from policy_agent.bundle.origins import Answer, Origins, origins_of
 from policy_agent.bundle.persist import BundleStore, Copy
 from policy_agent.bundle.reader import read_bundle
+from policy_agent.bundle.rollback import HighestVersion
 from policy_agent.bundle.schedule import Clock, Moment, Schedule
 from policy_agent.bundle.switch import CompilePolicy, Failure, Outcome, compile_changed
 from policy_agent.config import FILE_SCHEME, BundleSource, Freshness, Key
@@ -44,6 +46,7 @@ class _Slot:
 
     source: BundleSource
     remote: _Remote | None
+    highest: HighestVersion
     status: BundleStatus
     active: Bundle | None = None
     arrived: _Arrival | None = None
@@ -113,7 +116,12 @@ class BundleManager:
         self._freshening: asyncio.Task[None] | None = None
         clients: dict[str, ServiceClient] = {}
         self._slots = {
-            name: _Slot(source, _remote(source, clients, persistence_directory), BundleStatus(name))
+            name: _Slot(
+                source,
+                _remote(source, clients, persistence_directory),
+                HighestVersion(persistence_directory, name),
+                BundleStatus(name),
+            )
             for name, source in sources.items()
         }
 
@@ -181,8 +189,8 @@ class BundleManager:
             fetching.cancel()
 
     def is_stale(self) -> bool:
-        """Whether a bundle is so old that a decision has to wait for a newer one."""
-        return any(self._stale())
+        """Whether a bundle is so old that a decision has to wait for a newer one, or be refused."""
+        return any(self._stale()) or any(self._expired())
 
     async def freshen(self) -> str:
         """Wait, no longer than allowed, until every bundle is as fresh as it should be.
@@ -197,11 +205,13 @@ class BundleManager:
                 self._freshening = asyncio.create_task(refreshing, name="freshen")
             # Not cancelled when time is up: what arrives late serves the next decision.
             await asyncio.wait([self._freshening], timeout=wait_ms / 1000)
-        return "; ".join(
+        reasons = list(self._expired())
+        reasons += [
             self._staleness(slot, freshness)
             for slot, freshness in self._stale()
             if freshness.on_stale == "deny"
-        )
+        ]
+        return "; ".join(reasons)
 
     def older_than(self, seconds: float) -> list[str]:
         """Return the bundles that their source has not confirmed within `seconds`.
@@ -233,6 +243,13 @@ class BundleManager:
             age_seconds = self._age_seconds(slot)
             if age_seconds is None or age_seconds > freshness.max_age_seconds:
                 yield slot, freshness
+
+    def _expired(self) -> Iterator[str]:
+        for slot in self._slots.values():
+            expires_at = slot.active.expires_at if slot.active else None
+            if expires_at is not None and self._clock.wall() >= expires_at:
+                when = shown_time(expires_at)
+                yield f"bundle {slot.source.name}: its signature expired at {when}"
 
     def _age_seconds(self, slot: _Slot) -> float | None:
         confirmed = slot.remote.confirmed if slot.remote else None
@@ -354,18 +371,21 @@ class BundleManager:
         return _Arrival(answer.bundle, answer.status, answer, asked)
 
     def _read_path(self, source: BundleSource, path: Path) -> Bundle:
-        return read_path(
+        bundle = read_path(
             source.name,
             path,
             size_limit_bytes=source.size_limit_bytes,
             signing=source.signing,
             keys=self._keys,
+            now=self._clock.wall(),
         )
+        self._slots[source.name].highest.check(bundle)
+        return bundle
 
     def _read(
         self, source: BundleSource, raw: bytes, etag: str | None, *, base: Bundle | None = None
     ) -> Bundle:
-        return read_bundle(
+        bundle = read_bundle(
             source.name,
             raw,
             size_limit_bytes=source.size_limit_bytes,
@@ -373,7 +393,10 @@ class BundleManager:
             keys=self._keys,
             etag=etag,
             base=base,
+            now=self._clock.wall(),
         )
+        self._slots[source.name].highest.check(bundle)
+        return bundle
 
     async def _switch(self, changed: Mapping[str, Bundle]) -> Collection[str]:
         """Return the names of the bundles that are active now."""
@@ -395,6 +418,8 @@ class BundleManager:
             slot.status = history.activated(slot.status, self._now(), changed[name])
         for name, error in outcome.failures.items():
             self._fail(self._slots[name], error)
+        for name in outcome.activated:
+            await asyncio.to_thread(self._slots[name].highest.raise_to, changed[name].version)
         return outcome.activated
 
     def _fail(self, slot: _Slot, error: Failure) -> None:

@@ -47,11 +47,8 @@ class BundleStore:
     """
 
     def __init__(self, persistence_directory: Path, name: str, origin: str) -> None:
-        quoted = quote(name, safe="")
-        if not quoted.strip("."):
-            quoted = quoted.replace(".", "%2E")
         self._name = name
-        self._directory = persistence_directory / "bundles" / quoted
+        self._directory = bundle_directory(persistence_directory, name)
         self._origin_digest = hashlib.sha256(origin.encode()).hexdigest()
 
     @property
@@ -76,8 +73,8 @@ class BundleStore:
         }
         try:
             self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            _replace_file(self.path, copy.raw)
-            _replace_file(self._directory / _FACTS_NAME, codec.encode_json(facts))
+            replace_file(self.path, copy.raw)
+            replace_file(self._directory / _FACTS_NAME, codec.encode_json(facts))
         except OSError as exc:
             return self._warn("the copy on disk cannot be written", exc)
         return ""
@@ -85,7 +82,7 @@ class BundleStore:
     def load(self) -> Copy | None:
         """Return the copy, unverified; None when there is none that can be read."""
         try:
-            raw = _read_own_file(self.path)
+            raw = read_own_file(self.path)
         except FileNotFoundError:
             return None
         except OSError as exc:
@@ -105,7 +102,7 @@ class BundleStore:
 
     def _etag(self, raw: bytes) -> str | None:
         try:
-            facts = codec.decode_json(_read_own_file(self._directory / _FACTS_NAME))
+            facts = codec.decode_json(read_own_file(self._directory / _FACTS_NAME))
         except (OSError, DocumentError):
             return None
         belongs = isinstance(facts, dict) and (facts.get("sha256"), facts.get("origin_sha256")) == (
@@ -121,7 +118,20 @@ class BundleStore:
         return message
 
 
-def _replace_file(path: Path, content: bytes) -> None:
+def bundle_directory(persistence_directory: Path, name: str) -> Path:
+    """Return where everything about one bundle is kept; any name is safe."""
+    quoted = quote(name, safe="")
+    if not quoted.strip("."):
+        quoted = quoted.replace(".", "%2E")
+    return persistence_directory / "bundles" / quoted
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Replace a file atomically; nobody else may read it.
+
+    Raises:
+        OSError: it cannot be written; nothing is left behind.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}")
     try:
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
@@ -136,7 +146,12 @@ def _replace_file(path: Path, content: bytes) -> None:
         raise
 
 
-def _read_own_file(path: Path) -> bytes:
+def read_own_file(path: Path) -> bytes:
+    """Return the content of a file that we, or root, wrote.
+
+    Raises:
+        OSError: it cannot be read, belongs to someone else, or is larger than any archive.
+    """
     # /tmp is everyone's: a copy planted there by another user must not decide anything.
     owners = (_ROOT_UID, os.geteuid())
     content = read_regular_file(path, limit_bytes=MAX_ARCHIVE_BYTES, owners=owners)

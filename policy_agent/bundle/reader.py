@@ -7,15 +7,17 @@ Which file is what, and the words of refusals, follow OPA v1.22 v1/bundle/bundle
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Final
 
 from policy_agent.bundle import archive, documents, roots
+from policy_agent.bundle.claims import earliest
 from policy_agent.bundle.delta import PATCH_NAME, applied, is_delta, read_delta
 from policy_agent.bundle.manifest import read_manifest
 from policy_agent.bundle.package_name import package_name
 from policy_agent.bundle.rego_versions import rego_versions
-from policy_agent.bundle.verify import SIGNATURES_NAME, verify
+from policy_agent.bundle.verify import verify
 from policy_agent.config import DEFAULT_BUNDLE_LIMIT_BYTES, Key, Signing
 from policy_agent.errors import BundleDeltaError, BundleFormatError
 from policy_agent.garbage import making
@@ -25,7 +27,7 @@ NO_KEYS: Final[Mapping[str, Key]] = MappingProxyType({})
 PLAN_NAME: Final = "plan.json"
 
 
-def read_bundle(
+def read_bundle(  # noqa: PLR0913 - what a bundle is, what it must satisfy, and where it leads on from
     name: str,
     raw: bytes,
     *,
@@ -34,6 +36,7 @@ def read_bundle(
     keys: Mapping[str, Key] = NO_KEYS,
     etag: str | None = None,
     base: Bundle | None = None,
+    now: float | None = None,
 ) -> Bundle:
     """Unpack, verify and read a bundle archive.
 
@@ -45,6 +48,7 @@ def read_bundle(
         keys: key id -> verification key.
         etag: as the source sent it.
         base: the active version, which a delta changes.
+        now: seconds since the epoch, None for this moment.
 
     Raises:
         BundleFormatError: the bytes are not a well-formed bundle.
@@ -53,22 +57,38 @@ def read_bundle(
     """
     files = archive.unpack(raw, size_limit_bytes=size_limit_bytes)
     if is_delta(files):
-        if signing is None or not signing.allow_unsigned_deltas or SIGNATURES_NAME in files:
-            verify(files, signing=signing, keys=keys)
-        return _next_version(files, base, etag=etag, size_bytes=len(raw))
-    return read_files(name, files, signing=signing, keys=keys, etag=etag, raw=raw)
+        return _next_version(
+            files, base, signing=signing, keys=keys, etag=etag, now=now, size_bytes=len(raw)
+        )
+    return read_files(name, files, signing=signing, keys=keys, etag=etag, raw=raw, now=now)
 
 
 def _next_version(
-    files: Mapping[str, bytes], base: Bundle | None, *, etag: str | None, size_bytes: int
+    files: Mapping[str, bytes],
+    base: Bundle | None,
+    *,
+    signing: Signing | None,
+    keys: Mapping[str, Key],
+    now: float | None,
+    etag: str | None,
+    size_bytes: int,
 ) -> Bundle:
+    if signing is not None and signing.allow_unsigned_deltas:
+        signing = replace(signing, required=False)
+    vouched = verify(files, signing=signing, keys=keys, now=now)
     try:
         delta = read_delta(files)
         if base is None:
             raise BundleDeltaError("a delta bundle came, and there is no bundle that it can change")
-        return applied(delta, base, etag=etag, size_bytes=size_bytes)
+        bundle = applied(delta, base, etag=etag, size_bytes=size_bytes)
     except RecursionError as exc:
         raise BundleFormatError("bundle load failed: data is nested too deeply") from exc
+    return replace(
+        bundle,
+        # An unsigned one, where that is allowed, says nothing of either.
+        version=vouched.version if vouched.key_ids else base.version,
+        expires_at=earliest(base.expires_at, vouched.expires_at),
+    )
 
 
 def read_files(
@@ -79,12 +99,14 @@ def read_files(
     keys: Mapping[str, Key] = NO_KEYS,
     etag: str | None = None,
     raw: bytes = b"",
+    now: float | None = None,
 ) -> Bundle:
     """Verify and read a bundle's files, wherever they came from.
 
     Args:
         files: path below the bundle's root -> content.
         raw: the archive they were in, empty when there was none.
+        now: seconds since the epoch, None for this moment.
 
     Raises:
         BundleFormatError: the files are not a well-formed bundle.
@@ -93,7 +115,7 @@ def read_files(
     if is_delta(files):
         raise BundleFormatError(f"{PATCH_NAME}: a delta bundle must come from a service")
     try:
-        verify(files, signing=signing, keys=keys)
+        vouched = verify(files, signing=signing, keys=keys, now=now)
         manifest = read_manifest(files)
         modules = _modules(files, manifest)
         return Bundle(
@@ -106,6 +128,8 @@ def read_files(
             rego_versions=rego_versions(manifest, modules),
             size_bytes=len(raw),
             raw=raw,
+            version=vouched.version,
+            expires_at=vouched.expires_at,
         )
     except RecursionError as exc:
         raise BundleFormatError("bundle load failed: data is nested too deeply") from exc

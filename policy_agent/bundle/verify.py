@@ -1,35 +1,46 @@
-"""Decide whether a bundle's files are the ones its signature vouches for.
+"""Decide whether a bundle's files are the ones its signatures vouch for.
 
 Pure. Follows OPA v1.22 v1/bundle/verify.go and its table of cases: a signature that cannot be
-checked is refused, a missing one only where `signing` asks for it. The algorithm comes from the
-configured key alone, never from the token, so a token cannot choose how it is checked.
+checked is refused, a missing one where it is asked for. The algorithm comes from the configured key
+alone, never from the token, so a token cannot choose how it is checked.
+
+Beyond OPA there may be several signatures, of which `threshold` by different keys must hold.
 """
 
 from __future__ import annotations
 
-import binascii
 import hmac
+import time
 from collections.abc import Mapping
 from typing import Any, Final
 
-from policy_agent import codec
 from policy_agent.bundle import digest, file_glob
 from policy_agent.bundle.archive import safe_path
+from policy_agent.bundle.claims import Vouched, check_time, what_is_vouched
+from policy_agent.bundle.jws import Token, is_signed_by, json_object, signer_of, split_token
 from policy_agent.config import Key, Signing
 from policy_agent.errors import BundleFormatError, BundleVerificationError, DocumentError
 from policy_agent.model import JsonObject
 
 SIGNATURES_NAME: Final = ".signatures.json"
+MAX_TOKENS: Final = 16
 _DEFAULT_PLUGIN: Final = "_default"
 
 
-def verify(files: Mapping[str, bytes], *, signing: Signing | None, keys: Mapping[str, Key]) -> None:
-    """Check a bundle's signature and that it covers exactly the bundle's files.
+def verify(
+    files: Mapping[str, bytes],
+    *,
+    signing: Signing | None,
+    keys: Mapping[str, Key],
+    now: float | None = None,
+) -> Vouched:
+    """Check a bundle's signatures and that each covers exactly the bundle's files.
 
     Args:
         files: path -> content, the signature file included.
         signing: None when the configuration does not ask for a signature.
         keys: key id -> key, as configured.
+        now: seconds since the epoch, None for this moment.
 
     Raises:
         BundleVerificationError: the bundle must not be used.
@@ -39,19 +50,32 @@ def verify(files: Mapping[str, bytes], *, signing: Signing | None, keys: Mapping
         names = " and ".join(f'"{path}"' for path in found[:2])
         raise BundleVerificationError(f"bundle contains multiple signatures files: {names}")
     if not found:
-        if signing is not None:
+        if signing is not None and signing.required:
             raise BundleVerificationError(f"bundle missing {SIGNATURES_NAME} file")
-        return
-    if not keys:
+        return Vouched()
+    if not any(key.key for key in keys.values()):
         raise BundleVerificationError("verification key not provided")
     rules = signing or Signing()
-    payload = _verified_payload(_only_token(files[found[0]]), rules, keys)
+    tokens = read_tokens(files[found[0]])
+    payloads = _verified_payloads(tokens, rules, keys)
     contents = {path: content for path, content in files.items() if path not in found}
-    _check_files(contents, _listed_files(payload), rules.exclude_files)
+    checked: list[Any] = []
+    for payload in payloads.values():
+        check_time(payload, time.time() if now is None else now)
+        # Signatures of one bundle mostly list the same files, which are digested once.
+        if payload.get("files") not in checked:
+            _check_files(contents, _listed_files(payload), rules.exclude_files)
+            checked.append(payload.get("files"))
+    return what_is_vouched(payloads)
 
 
-def _only_token(raw: bytes) -> str:
-    document = _json_object(raw, SIGNATURES_NAME)
+def read_tokens(raw: bytes) -> list[str]:
+    """Return the tokens in a signature file.
+
+    Raises:
+        BundleVerificationError: it is not a signature file, or has none or more than `MAX_TOKENS`.
+    """
+    document = json_object(raw, SIGNATURES_NAME)
     plugin = document.get("plugin") or _DEFAULT_PLUGIN
     if plugin != _DEFAULT_PLUGIN:
         raise BundleVerificationError(f"no verifier exists under id {plugin}")
@@ -60,64 +84,51 @@ def _only_token(raw: bytes) -> str:
         raise BundleVerificationError(f"{SIGNATURES_NAME}: signatures must be a list of strings")
     if not tokens:
         raise BundleVerificationError(f"{SIGNATURES_NAME}: missing JWT (expected exactly one)")
-    if len(tokens) > 1:
+    if len(tokens) > MAX_TOKENS:
+        raise BundleVerificationError(f"{SIGNATURES_NAME}: more than {MAX_TOKENS} JWTs")
+    return tokens
+
+
+def _verified_payloads(
+    tokens: list[str], rules: Signing, keys: Mapping[str, Key]
+) -> dict[str, JsonObject]:
+    """Return key id -> payload of the signatures, by at least `threshold` different keys."""
+    payloads: dict[str, JsonObject] = {}
+    signers = set()
+    unknown = []
+    for text in tokens:
+        token = split_token(text)
+        key_id = _key_id(token, rules, is_only=len(tokens) == 1)
+        key = keys.get(key_id) if key_id in (rules.key_ids or keys) else None
+        if key is None or not key.key:
+            # While keys are rotated, one among several is for agents with other keys.
+            unknown.append(key_id)
+            continue
+        if not is_signed_by(key, token.signed, token.signature):
+            raise BundleVerificationError("failed to verify JWT signature")
+        if (token.payload.get("scope") or "") != (rules.scope or key.scope):
+            raise BundleVerificationError("scope mismatch")
+        payloads[key_id] = token.payload
+        # A key under two names is still one signer.
+        signers.add(signer_of(key) if rules.threshold > 1 else key_id)
+    if not payloads:
         raise BundleVerificationError(
-            f"{SIGNATURES_NAME}: multiple JWTs not supported (expected exactly one)"
+            f"verification key corresponding to ID {' or '.join(unknown)} not found"
         )
-    token: str = tokens[0]
-    return token
+    if len(signers) < rules.threshold:
+        raise BundleVerificationError(
+            f"{SIGNATURES_NAME}: {len(signers)} of {rules.threshold} required signatures"
+        )
+    return payloads
 
 
-def _verified_payload(token: str, signing: Signing, keys: Mapping[str, Key]) -> JsonObject:
-    parts = token.split(".")
-    if len(parts) != 3:
-        raise BundleVerificationError("failed to split compact JWT: it does not have three parts")
-    header = _json_object(_base64url(parts[0]), "JWT header")
-    payload = _json_object(_base64url(parts[1]), "JWT payload")
-    if "crit" in header:
-        raise BundleVerificationError("JWT header: critical extensions are not supported")
-    key_id = signing.key_id or header.get("kid") or payload.get("keyid")
+def _key_id(token: Token, rules: Signing, *, is_only: bool) -> str:
+    key_id = token.header.get("kid") or token.payload.get("keyid")
+    if len(rules.key_ids) == 1 and (is_only or not key_id):
+        return rules.key_ids[0]
     if not key_id or not isinstance(key_id, str):
         raise BundleVerificationError("verification key ID is empty")
-    key = keys.get(key_id)
-    if key is None:
-        raise BundleVerificationError(f"verification key corresponding to ID {key_id} not found")
-    signed = f"{parts[0]}.{parts[1]}".encode()
-    if not _is_signed_by(key, signed, _base64url(parts[2])):
-        raise BundleVerificationError("failed to verify JWT signature")
-    if (payload.get("scope") or "") != (signing.scope or key.scope):
-        raise BundleVerificationError("scope mismatch")
-    return payload
-
-
-def _is_signed_by(key: Key, signed: bytes, signature: bytes) -> bool:
-    if key.algorithm.startswith("HS"):
-        expected = hmac.digest(key.key.encode(), signed, f"sha{key.algorithm[2:]}")
-        return hmac.compare_digest(expected, signature)
-    # Importing these costs 60 ms of CPU, which only a bundle signed with such a key should pay.
-    from cryptography.exceptions import UnsupportedAlgorithm
-    from jwt.algorithms import get_default_algorithms
-    from jwt.exceptions import InvalidKeyError
-
-    algorithm = get_default_algorithms()[key.algorithm]
-    try:
-        return algorithm.verify(signed, algorithm.prepare_key(_public_key(key.key)), signature)
-    except (ValueError, TypeError, UnsupportedAlgorithm, InvalidKeyError) as exc:
-        raise BundleVerificationError(
-            f"keys.{key.id}.key: cannot be used with {key.algorithm}"
-        ) from exc
-
-
-def _public_key(pem: str) -> Any:
-    from cryptography.hazmat.primitives import serialization
-    from cryptography.x509 import load_pem_x509_certificate
-
-    raw = pem.encode()
-    if "-----BEGIN CERTIFICATE-----" in pem:
-        return load_pem_x509_certificate(raw).public_key()
-    if " PRIVATE KEY-----" in pem:
-        return serialization.load_pem_private_key(raw, password=None).public_key()
-    return serialization.load_pem_public_key(raw)
+    return key_id
 
 
 def _listed_files(payload: JsonObject) -> dict[str, JsonObject]:
@@ -166,21 +177,3 @@ def _check_digest(path: str, content: bytes, facts: JsonObject) -> None:
         raise BundleVerificationError(f"{path}: {exc}") from exc
     if not hmac.compare_digest(wanted.encode(), got.encode()):
         raise BundleVerificationError(f"{path}: digest mismatch (want: {wanted}, got: {got})")
-
-
-def _json_object(raw: bytes, what: str) -> JsonObject:
-    try:
-        document = codec.decode_json(raw)
-    except DocumentError as exc:
-        raise BundleVerificationError(f"{what}: {exc}") from exc
-    if not isinstance(document, dict):
-        raise BundleVerificationError(f"{what}: must be an object")
-    return document
-
-
-def _base64url(text: str) -> bytes:
-    try:
-        raw = text.encode("ascii").translate(bytes.maketrans(b"-_", b"+/"))
-        return binascii.a2b_base64(raw + b"=" * (-len(raw) % 4), strict_mode=True)
-    except ValueError as exc:
-        raise BundleVerificationError("failed to base64 decode JWT") from exc

@@ -18,11 +18,21 @@ FILE_SCHEME: Final = "file://"
 
 @dataclass(frozen=True, slots=True)
 class Signing:
-    """What a bundle's signature must satisfy."""
+    """What a bundle's signatures must satisfy.
 
-    key_id: str = ""
+    Attributes:
+        key_ids: of the keys that may sign; none for all that are configured.
+        threshold: how many signatures by different keys there must be.
+        required: False accepts a bundle without signature; one that is there must hold all the
+            same.
+        allow_unsigned_deltas: whether a delta bundle may be without signature.
+    """
+
+    key_ids: tuple[str, ...] = ()
     scope: str = ""
     exclude_files: tuple[str, ...] = ()
+    threshold: int = 1
+    required: bool = True
     allow_unsigned_deltas: bool = False
 
 
@@ -99,7 +109,7 @@ def read_bundle(
         size_limit_bytes=section.integer(
             "size_limit_bytes", DEFAULT_BUNDLE_LIMIT_BYTES, at_least=1
         ),
-        signing=_signing(section.section("signing"), keys) if section.has("signing") else None,
+        signing=_signing(section, keys),
         freshness=_freshness(section, is_file=is_file),
     )
     polling.ignore("superseded_etag_ttl_seconds")
@@ -143,16 +153,26 @@ def _freshness(section: Section, *, is_file: bool) -> Freshness | None:
     return Freshness(max_age_seconds, on_stale, wait_ms)
 
 
-def _signing(section: Section, keys: Mapping[str, Key]) -> Signing:
+def _signing(section: Section, keys: Mapping[str, Key]) -> Signing | None:
+    """Read `signing`; where keys are configured, a signature is asked for without it too."""
+    can_verify = any(key.key for key in keys.values())
+    if not section.has("signing"):
+        return Signing() if can_verify else None
+    section = section.section("signing")
     signing = Signing(
-        key_id=section.text("keyid"),
+        key_ids=section.one_or_more_texts("keyid"),
         scope=section.text("scope"),
         exclude_files=section.texts("exclude_files"),
+        threshold=section.integer("threshold", 1, at_least=1),
+        required=section.flag("required", default=True),
         allow_unsigned_deltas=section.flag("allow_unsigned_delta_bundles"),
     )
-    if not keys:
+    if not can_verify:
         section.problem("keyid", "no verification keys configured under keys")
-    elif signing.key_id and signing.key_id not in keys:
-        section.problem("keyid", "is not among keys")
+    elif signing.threshold > len(signing.key_ids or keys):
+        section.problem("threshold", "is more than there are keys")
+    for key_id in signing.key_ids:
+        if key_id not in keys:
+            section.problem("keyid", "is not among keys")
     section.finish()
     return signing

@@ -115,6 +115,13 @@ class Section:
             return ()
         return tuple(value)
 
+    def one_or_more_texts(self, key: str) -> tuple[str, ...]:
+        """Read a string, or a list of them; an empty string is none."""
+        value = self._get(key)
+        if isinstance(value, str):
+            return (value,) if value else ()
+        return self.texts(key)
+
     def strings(self, key: str) -> dict[str, str]:
         """Read an object of strings."""
         value = self._get(key)

@@ -8,7 +8,7 @@ from pathlib import Path
 from policy_agent.bundle.verify import SIGNATURES_NAME
 from policy_agent.publisher.bundle_files import read_bundle_files
 from policy_agent.publisher.output_file import replace_file
-from policy_agent.publisher.signature import signature_file
+from policy_agent.publisher.signature import signature_file, tokens_of
 from policy_agent.publisher.signing_flags import add_algorithm_flag, add_signing_flags, signer_of
 
 
@@ -24,6 +24,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="DIRECTORY",
         help=f"where to write {SIGNATURES_NAME} (default: the current directory)",
     )
+    parser.add_argument(
+        "--add",
+        action="store_true",
+        help="keep the signatures that the bundle already has, for agents that ask for several",
+    )
     add_algorithm_flag(parser)
     add_signing_flags(parser, required=True)
 
@@ -37,6 +42,7 @@ def main(arguments: argparse.Namespace) -> int:
     """
     signer = signer_of(arguments)
     assert signer is not None  # the flag is required
-    content = signature_file(read_bundle_files(arguments.path), signer)
+    files = read_bundle_files(arguments.path)
+    content = signature_file(files, signer, beside=tokens_of(files) if arguments.add else ())
     replace_file(arguments.output_file_path / SIGNATURES_NAME, content)
     return 0

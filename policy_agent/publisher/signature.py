@@ -7,7 +7,7 @@ Pure. Equal files, claims and key give equal bytes, with RS256 and HS256 the ver
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -15,13 +15,15 @@ import msgspec
 
 from policy_agent import codec
 from policy_agent.bundle.digest import file_digest
-from policy_agent.bundle.verify import SIGNATURES_NAME
+from policy_agent.bundle.jws import split_token
+from policy_agent.bundle.verify import SIGNATURES_NAME, read_tokens
 from policy_agent.errors import BundleFormatError, DocumentError
 from policy_agent.model import JsonObject
 from policy_agent.publisher.signing_key import Sign
 
 _DIGEST_ALGORITHM: Final = "SHA-256"  # what `opa sign` uses
 _FILE_FORM: Final = '{\n "signatures": [\n  "%s"\n ]\n}'
+_BETWEEN_TOKENS: Final = '",\n  "'
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +57,14 @@ class Signature:
     file_count: int
 
 
-def signature_file(files: Mapping[str, bytes], signer: Signer) -> bytes:
+def signature_file(
+    files: Mapping[str, bytes], signer: Signer, *, beside: Sequence[str] = ()
+) -> bytes:
     """Return the content of `.signatures.json` for a bundle's files.
 
     Args:
         files: path -> content; a signature already among them is left out.
+        beside: the tokens of others, which stay.
 
     Raises:
         BundleFormatError: a data file or manifest is not the document its name says.
@@ -71,19 +76,27 @@ def signature_file(files: Mapping[str, bytes], signer: Signer) -> bytes:
     payload = {**signer.claims, "files": [_entry(path, files[path]) for path in _signed(files)]}
     signed = f"{_segment(header)}.{_segment(payload)}"
     token = f"{signed}.{_base64url(signer.sign(signed.encode()))}"
-    return (_FILE_FORM % token).encode()
+    return (_FILE_FORM % _BETWEEN_TOKENS.join([*beside, token])).encode()
 
 
-def read_signature(files: Mapping[str, bytes]) -> Signature:
-    """Return what the signature of a bundle says, once `bundle.verify` has accepted it."""
-    path = next(path for path in files if _is_signature(path))
-    token = codec.decode_json(files[path])["signatures"][0]
-    header, payload = (
-        codec.decode_json(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
-        for part in token.split(".")[:2]
-    )
+def tokens_of(files: Mapping[str, bytes]) -> list[str]:
+    """Return the tokens that a bundle is signed with.
+
+    Raises:
+        BundleVerificationError: what should be the signature file is something else.
+    """
+    paths = [path for path in files if _is_signature(path)]
+    return read_tokens(files[paths[0]]) if paths else []
+
+
+def read_signature(files: Mapping[str, bytes], key_id: str) -> Signature:
+    """Return what the signature by a key says, once `bundle.verify` has accepted it."""
+    tokens = [split_token(token) for token in tokens_of(files)]
+    signed_by = [token.header.get("kid") or token.payload.get("keyid") or "" for token in tokens]
+    mine = signed_by.index(key_id) if key_id in signed_by else 0
+    payload = tokens[mine].payload
     return Signature(
-        key_id=header.get("kid") or payload.get("keyid") or "",
+        key_id=signed_by[mine],
         scope=payload.get("scope") or "",
         file_count=len(payload.get("files") or []),
     )

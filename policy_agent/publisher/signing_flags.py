@@ -13,12 +13,14 @@ from pathlib import Path
 from typing import Final
 
 from policy_agent import codec
+from policy_agent.bundle.claims import check_claims
 from policy_agent.bundle.local_file import read_regular_file
 from policy_agent.config import ALGORITHMS, Key, Signing
-from policy_agent.errors import ConfigError, DocumentError
+from policy_agent.errors import BundleVerificationError, ConfigError, DocumentError
 from policy_agent.model import JsonObject
 from policy_agent.publisher.signature import Signer
 from policy_agent.publisher.signing_key import signing_function
+from policy_agent.publisher.validity_flags import add_validity_flags, validity_claims
 
 _PEM_START: Final = "-----BEGIN"
 _MAX_FILE_BYTES: Final = 1 << 20
@@ -51,6 +53,7 @@ def add_signing_flags(parser: argparse.ArgumentParser, *, required: bool = False
         metavar="FILE",
         help="JSON object of further claims, such as scope and keyid",
     )
+    add_validity_flags(parser)
 
 
 def add_verification_flags(parser: argparse.ArgumentParser, *, required: bool = False) -> None:
@@ -87,16 +90,19 @@ def signer_of(arguments: argparse.Namespace, *, key_id: str = "") -> Signer | No
         ConfigError: a key or claims file is missing or wrong.
     """
     claims_file: Path | None = arguments.claims_file
+    validity = validity_claims(arguments)
     if arguments.signing_key is None:
         if claims_file is not None:
             raise ConfigError(["--claims-file: needs --signing-key"])
+        if validity:
+            raise ConfigError(["--expires, --not-before and --version: need --signing-key"])
         return None
     algorithm: str = arguments.signing_alg
     key = _key_text("--signing-key", arguments.signing_key, algorithm)
     claims: JsonObject = {"keyid": key_id} if key_id else {}
     if claims_file is not None:
         claims, key_id = _claims(claims_file), ""
-    return Signer(algorithm, signing_function(key, algorithm), key_id, claims)
+    return Signer(algorithm, signing_function(key, algorithm), key_id, {**claims, **validity})
 
 
 def verification_of(arguments: argparse.Namespace) -> tuple[Signing, dict[str, Key]] | None:
@@ -111,7 +117,7 @@ def verification_of(arguments: argparse.Namespace) -> tuple[Signing, dict[str, K
     algorithm: str = arguments.signing_alg
     text = _key_text("--verification-key", arguments.verification_key, algorithm)
     exclude = ",".join(arguments.exclude_files_verify)
-    rules = Signing(key_id, arguments.scope, tuple(filter(None, exclude.split(","))))
+    rules = Signing((key_id,), arguments.scope, tuple(filter(None, exclude.split(","))))
     return rules, {key_id: Key(key_id, text, algorithm)}
 
 
@@ -156,6 +162,10 @@ def _claims(path: Path) -> JsonObject:
     ]
     if "files" in claims:
         problems.append(f"{flag}: {path}: files is what the signature itself says")
+    try:
+        check_claims(claims)
+    except BundleVerificationError as exc:
+        problems.append(f"{flag}: {path}: {exc}")
     if problems:
         raise ConfigError(problems)
     return claims

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from policy_agent import codec
+from policy_agent.bundle.claims import shown_time
 from policy_agent.bundle.verify import verify
 from policy_agent.errors import BundleError
 from policy_agent.model import JsonObject
@@ -46,20 +47,24 @@ def main(arguments: argparse.Namespace) -> int:
     is_json = arguments.format == "json"
     try:
         files = read_bundle_files(arguments.path)
-        verify(files, signing=rules, keys=keys)
+        vouched = verify(files, signing=rules, keys=keys)
     except BundleError as exc:
         if not is_json:
             raise
         _print_json({"verified": False, "error": str(exc)})
         return 1
-    signature = read_signature(files)
+    signature = read_signature(files, rules.key_ids[0])
     # The algorithm that verified it, which the token has no say in.
-    facts = {
+    facts: JsonObject = {
         "algorithm": arguments.signing_alg,
         "keyid": signature.key_id,
         "scope": signature.scope,
         "files": signature.file_count,
     }
+    if vouched.version is not None:
+        facts["version"] = vouched.version
+    if vouched.expires_at is not None:
+        facts["expires"] = shown_time(vouched.expires_at)
     if is_json:
         _print_json({"verified": True, **facts})
     else:

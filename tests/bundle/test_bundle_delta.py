@@ -142,18 +142,18 @@ def test_a_delta_needs_something_to_change():
 def test_a_delta_is_signed_like_any_bundle():
     keys, files = {"k": SECRET}, patch(op("upsert", "/a/b", 7))
     signed = {**files, ".signatures.json": signature_file(token({"files": listed(files)}))}
-    after = read_bundle("b", archive(signed), signing=Signing("k"), keys=keys, base=base())
+    after = read_bundle("b", archive(signed), signing=Signing(("k",)), keys=keys, base=base())
     assert after.data["a"]["b"] == 7
     forged = {**signed, **patch(op("upsert", "/a/b", 8))}
     with pytest.raises(BundleVerificationError, match="digest mismatch"):
-        read_bundle("b", archive(forged), signing=Signing("k"), keys=keys, base=base())
+        read_bundle("b", archive(forged), signing=Signing(("k",)), keys=keys, base=base())
     with pytest.raises(BundleVerificationError, match="missing"):
-        read_bundle("b", archive(files), signing=Signing("k"), keys=keys, base=base())
+        read_bundle("b", archive(files), signing=Signing(("k",)), keys=keys, base=base())
 
 
 def test_an_unsigned_delta_is_taken_only_where_that_is_configured():
     keys = {"k": SECRET}
-    lenient = Signing("k", allow_unsigned_deltas=True)
+    lenient = Signing(("k",), allow_unsigned_deltas=True)
     files = patch(op("upsert", "/a/b", 7))
     after = read_bundle("b", archive(files), signing=lenient, keys=keys, base=base())
     assert after.data["a"]["b"] == 7

@@ -164,3 +164,59 @@ def test_an_unknown_algorithm_is_refused_with_the_known_ones(source, capsys):
     with pytest.raises(SystemExit):
         main(["sign", "src", "--signing-key", SECRET, "--signing-alg", "none"])
     assert "'ES256', 'ES384'" in capsys.readouterr().err
+
+
+VALIDITY = ["--expires", "2100-01-01T00:00:00Z", "--not-before", "2020-01-01T01:00:00+01:00"]
+
+
+def test_a_signature_says_until_when_and_for_which_version(source, key_of, capsys):
+    private, public = key_of("RS256")
+    sign = ["sign", "src", "-o", "src", "--signing-key", private, *VALIDITY, "--version", "42"]
+    assert main(sign) == 0
+    assert main(["verify", "src", "--verification-key", public, "-f", "json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert (answer["version"], answer["expires"]) == (42, "2100-01-01T00:00:00Z")
+
+
+def test_a_duration_counts_from_now(source, key_of, capsys):
+    private, public = key_of("RS256")
+    sign = ["sign", "src", "-o", "src", "--signing-key", private]
+    assert main([*sign, "--expires", "90d"]) == 0
+    assert main(["verify", "src", "--verification-key", public]) == 0
+    assert main([*sign, "--not-before", "12h"]) == 0
+    assert main(["verify", "src", "--verification-key", public]) == 1
+    assert "the signature is not valid before" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        pytest.param(["--expires", "tomorrow"], id="no time"),
+        pytest.param(["--expires", "2030-01-01T00:00:00"], id="no zone"),
+        pytest.param(["--version", "-1"], id="negative"),
+        pytest.param(["--version", str(1 << 63)], id="too high"),
+    ],
+)
+def test_wrong_validity_is_refused_before_anything_is_written(source, key_of, flags):
+    with pytest.raises(SystemExit):
+        main(["sign", "src", "--signing-key", key_of("RS256")[0], *flags])
+    assert not os.path.exists(".signatures.json")
+
+
+def test_claims_that_no_agent_would_take_are_refused(source, key_of, tmp_path, capsys):
+    (tmp_path / "claims.json").write_text('{"exp": "soon"}')
+    sign = ["sign", "src", "--signing-key", key_of("RS256")[0], "--claims-file", "claims.json"]
+    assert main(sign) == 1
+    assert "claims.json: exp must be a number" in capsys.readouterr().err
+
+
+def test_signatures_of_several_signers_stand_side_by_side(source, tmp_path, capsys):
+    for name in ("one", "two"):
+        (tmp_path / f"{name}.json").write_text(json.dumps({"keyid": name}))
+        sign = ["sign", "src", "-o", "src", "--signing-alg", "HS256", "--signing-key", name * 9]
+        assert main([*sign, "--claims-file", f"{name}.json", "--add"]) == 0
+    assert len(json.loads((source / ".signatures.json").read_bytes())["signatures"]) == 2
+    for name in ("one", "two"):
+        verify = ["verify", "src", "--signing-alg", "HS256", "--verification-key", name * 9]
+        assert main([*verify, "--verification-key-id", name, "-f", "json"]) == 0
+        assert json.loads(capsys.readouterr().out)["keyid"] == name
