@@ -10,7 +10,6 @@ from policy_agent.publisher.ordered_json import indented
 from policy_agent.publisher.problem_report import (
     MAX_ERRORS,
     Problem,
-    limited,
     problems_json,
     problems_of,
     problems_text,
@@ -64,9 +63,11 @@ def main(arguments: argparse.Namespace) -> int:
     data = sources.data if arguments.bundle else None
     checks = PolicyChecks(strict=arguments.strict, data=data, schemas=schemas or None)
     try:
-        compile_checked(modules, checks, prints=True, builtins=builtins)
+        compile_checked(
+            modules, checks, prints=True, builtins=builtins, max_errors=arguments.max_errors
+        )
     except PolicyError as exc:
-        return _report(limited(list(exc.problems), arguments.max_errors), arguments.format)
+        return _report(list(exc.problems), arguments.format)
     return 0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import sys
 import time
@@ -235,7 +236,8 @@ def main() -> int:
     assert OPA is not None, "set OPA_BIN or put opa on the PATH"
     started = time.monotonic()
     tally = Tally()
-    with opa_server() as opa:
+    # What was compared until an interrupt counts.
+    with contextlib.suppress(KeyboardInterrupt), opa_server() as opa:
         for example in examples(arguments.count, seed_number=arguments.seed):
             found = compared(example, opa)
             tally.add(found)

@@ -76,6 +76,8 @@ nested[k].x[l] := split if { k := "a"; l := "a" }
 nested[k].x[l] := 1 if { k := "b"; l := "b" }
 one_of_nested := nested.b.x.b
 conflicting_one_of_nested := nested.a.x.a
+keyed_by_input[input.key] := 1 if broken
+by_input := keyed_by_input["b"]
 early if { some v in [1, 2]; v == 1 }
 early if broken
 early_number := 1 if { some v in [1, 2]; v == 1 }
@@ -91,7 +93,7 @@ INPUTS = (
     {},
     {"x": "w", "n": 2, "list": ["w"], "pair": ["w", 1], "object": {"w": 1}},
     {"x": "v", "n": 0, "list": ["v"], "pair": ["v", 1], "object": {"v": 1}, "y": "v"},
-    {"z": True, "list": "v", "pair": [1], "n": "n"},
+    {"z": True, "key": "a", "list": "v", "pair": [1], "n": "n"},
 )
 NAMES = sorted({line.split(" ")[0].split("[")[0] for line in POLICY.splitlines() if ":=" in line
                 or " if " in line} - {"f(x)", "g(x)"})  # fmt: skip

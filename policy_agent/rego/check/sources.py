@@ -20,11 +20,9 @@ def source_problems(
 ) -> Iterator[PolicyProblem]:
     """Iterate over what Rego v1 refuses of modules as parsed, and Rego v0 when `strict`."""
     checked = [module for module in modules if strict or module.rego_version > 0]
-    # The compiler reports arguments that hide a document, and then goes no further.
-    if not any(map(_shadows_by_argument, modules)):
-        for module in checked:
-            yield from _shadowing(module)
-            yield from _imports(module)
+    for module in checked:
+        yield from _shadowing(module)
+        yield from _imports(module)
     if strict:
         yield from unused_problems(modules)
 
@@ -35,10 +33,6 @@ def _shadowing(module: ast.Module) -> Iterator[PolicyProblem]:
             message = f"rules must not shadow {rule.head.name} (use a different rule name)"
             yield PolicyProblem(COMPILE_ERROR, message, rule.location)
     yield from _assignments(module.rules)
-
-
-def _shadows_by_argument(module: ast.Module) -> bool:
-    return any(_root(arg) for rule in module.rules for arg in rule.head.args or ())
 
 
 def _root(term: ast.Term) -> str:

@@ -5,9 +5,9 @@ Pure. Follows OPA v1.22 v1/ast/compile.go (AllStages).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from policy_agent.errors import PolicyError, PolicyProblem
 from policy_agent.rego import ast
@@ -35,6 +35,9 @@ from policy_agent.rego.compile.nodes import descend
 from policy_agent.rego.compile.signatures import OPA_BUILTINS, Signature
 from policy_agent.rego.values import Value
 
+MAX_ERRORS: Final = 10  # OPA v1.22 v1/ast/compile.go, CompileErrorLimitDefault
+_LIMIT_REACHED: Final = PolicyProblem(COMPILE_ERROR, "error limit reached")
+
 
 @dataclass(slots=True)
 class PolicyChecks(Checks):
@@ -56,6 +59,10 @@ class PolicyChecks(Checks):
     _types: TypeCheck | None = field(default=None, init=False)
     _nodes: list[RuleNode] = field(default_factory=list, init=False)
 
+    def sources(self, modules: Sequence[ast.Module]) -> Iterable[PolicyProblem]:
+        """Check names that hide others, and what nothing uses."""
+        return source_problems(modules, strict=self.strict)
+
     def calls(self, compiled: Compiled) -> list[PolicyProblem]:
         """Check rules against each other, then calls for functions that exist."""
         # Recursion is explained with references as they are before later stages cut them up.
@@ -67,7 +74,7 @@ class PolicyChecks(Checks):
         check.declare_functions(nodes)
         tree = build_tree(compiled.modules, self._nodes)
         names = Written(compiled.rewritten)
-        return in_order(
+        return list(
             list(void_problems(nodes, check.known, written.whole))
             or list(redeclared_problems(compiled.modules))
             or conflict_problems(tree, compiled.modules, names.ref, self.data)
@@ -80,7 +87,7 @@ class PolicyChecks(Checks):
         graph = build_graph(self._nodes, tree)
         problems = recursion_problems(graph, Written(compiled.rewritten).ref)
         if problems:
-            return in_order(problems)
+            return problems
         rules = _all_rules(compiled)
         check = TypeCheck(Written(compiled.rewritten, rules).ref, _Dependents(graph, tree).paths)
         nodes = descend(rules)
@@ -102,7 +109,7 @@ class PolicyChecks(Checks):
                 if module.rego_version > 0:
                     problems += deprecated_problems(descend(module.rules))
         self._types = check
-        return in_order(problems)
+        return problems
 
     def query_calls(self, body: ast.Body, compiled: Compiled) -> list[PolicyProblem]:
         """Check a query's calls for functions that exist."""
@@ -138,6 +145,7 @@ def compile_checked(
     *,
     prints: bool = False,
     builtins: Mapping[str, Signature] = OPA_BUILTINS,
+    max_errors: int = MAX_ERRORS,
 ) -> Compiled:
     """Compile modules with all of OPA's checks.
 
@@ -146,24 +154,28 @@ def compile_checked(
         checks: used for this compilation, and afterwards for queries against its result.
         prints: keep `print` calls instead of erasing them.
         builtins: the functions that may be called.
+        max_errors: how many to report; 0 for all.
 
     Raises:
-        PolicyError: everything that OPA reports of these modules, in the order of the places.
+        PolicyError: what OPA reports of these modules, in the order of the places.
     """
     nameless = [each for module in modules for each in nameless_problems(module.rules)]
     if nameless:
         raise PolicyError(in_order(nameless))
-    problems = list(source_problems(modules, strict=checks.strict))
     try:
-        compiled = compile_modules(modules, builtins=builtins, prints=prints, checks=checks)
+        return compile_modules(modules, builtins=builtins, prints=prints, checks=checks)
     except PolicyError as exc:
-        raise PolicyError(in_order([*problems, *exc.problems])) from None
+        raise PolicyError(_limited(exc.problems, max_errors)) from None
     except RecursionError:
         message = "policy is nested too deeply"
         raise PolicyError([PolicyProblem(COMPILE_ERROR, message)]) from None
-    if problems:
-        raise PolicyError(in_order(problems))
-    return compiled
+
+
+def _limited(problems: Sequence[PolicyProblem], limit: int) -> list[PolicyProblem]:
+    """Return the first problems that were found in order, and that there may be more."""
+    if not 0 < limit <= len(problems):
+        return in_order(problems)
+    return [*in_order(problems[:limit]), _LIMIT_REACHED]
 
 
 def _input_problems(check: TypeCheck, assumptions: Assumptions) -> list[PolicyProblem]:

@@ -5,7 +5,7 @@ Pure.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -60,8 +60,12 @@ class CompiledQuery:
 class Checks:
     """What else is checked between the passes; this one checks nothing.
 
-    Each method returns the problems it finds; any ends the compilation.
+    Each method returns the problems it finds; any ends the compilation, but for those of `sources`.
     """
+
+    def sources(self, modules: Sequence[ast.Module]) -> Iterable[PolicyProblem]:
+        """Check modules as parsed, once every name in them is known."""
+        return ()
 
     def calls(self, compiled: Compiled) -> Iterable[PolicyProblem]:
         """Check rules against each other, and calls for functions that exist, before safety."""

@@ -1,7 +1,7 @@
 """Compile modules: the passes in OPA's order.
 
 Pure. Follows OPA v1.22 v1/ast/compile.go. A stage that finds errors ends the compilation, so that
-later ones see only what is in order.
+later ones see only what is in order, unless they are such as do not disturb later ones.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from policy_agent.rego.compile.compiled import (
     bounded,
     find_arity,
     is_always_defined,
-    require,
 )
 from policy_agent.rego.compile.equal import unify_equal
 from policy_agent.rego.compile.expand import Expansion
@@ -68,7 +67,8 @@ def compile_modules(
         checks: further checks, run at the stages where OPA runs them.
 
     Raises:
-        PolicyError: the errors of the first stage that found any.
+        PolicyError: the errors up to the first stage that leaves nothing for later ones to see, in
+            the order in which they were found.
     """
     ordered = sorted(modules, key=lambda module: module.file)
     run = _Modules(ordered, builtins)
@@ -89,20 +89,13 @@ class _Modules:
         self._traits: list[list[frozenset[Trait]]] = []
 
     def compile(self, *, prints: bool, checks: Checks) -> Compiled:
-        exported = exported_names(self._modules)
-        self._modules = [
-            resolve_module(module, exported[module.package], self._problems)
-            if module.package in exported
-            else module
-            for module in self._modules
-        ]
-        self._problems.raise_found()
+        self._resolve(checks)
         names, problems = self._names, self._problems
         self._each(lambda rule, _: hoist_head_reference(rule, names))
         local = RuleNames(names, self._builtins, problems)
         self._each(lambda rule, _: local.rule(rule))
         self._rewritten = local.rewritten
-        problems.raise_found()
+        problems.end_stage()
         self._tree = build_tree(self._modules)
         templates = Templates(
             names, self._arity, self._builtins, self._is_defined, self._rewritten, problems
@@ -110,7 +103,7 @@ class _Modules:
         self._look()
         if self._each(lambda rule, _: templates.rule(rule), {ast.TemplateString}):
             self._look()
-        problems.raise_found()
+        problems.end_stage()
         self._treat_prints(keep=prints)
         self._each(lambda rule, _: Expansion(names).rule(rule))
         metadata = Metadata(self._modules, names)
@@ -120,23 +113,37 @@ class _Modules:
         self._each(lambda rule, _: hoist_head_terms(rule, names))
         withs = Withs(names, self._tree, self._builtins, problems)
         self._each(lambda rule, _: withs.rule(rule), {ast.With})
-        problems.raise_found()
+        problems.end_stage()
         self._tree = build_tree(self._modules)
-        require(checks.calls(self._state(prints=prints)))
+        problems.extend(checks.calls(self._state(prints=prints)))
+        problems.end_stage()
         safety = RuleSafety(self._arity, self._rewritten, problems)
         for module in self._modules:
             for rule in module.rules:
                 safety.check_head(rule, module)
-        problems.raise_found()
+        problems.end_stage()
         self._each(safety.order)
-        problems.raise_found()
+        problems.end_stage()
         self._each(lambda rule, _: unify_equal(rule), {"equal"})
         dynamic = DynamicTerms(names)
         self._each(lambda rule, _: dynamic.rule(rule))
         self._tree = build_tree(self._modules)
         compiled = self._state(prints=prints)
-        require(checks.rules(compiled))
+        problems.extend(checks.rules(compiled))
+        problems.raise_found()
         return compiled
+
+    def _resolve(self, checks: Checks) -> None:
+        parsed = self._modules
+        exported = exported_names(parsed)
+        self._modules = [
+            resolve_module(module, exported[module.package], self._problems)
+            if module.package in exported
+            else module
+            for module in parsed
+        ]
+        self._problems.end_stage()
+        self._problems.note(checks.sources(parsed))
 
     def _treat_prints(self, *, keep: bool) -> None:
         if not keep:
@@ -144,7 +151,7 @@ class _Modules:
             return
         kept = Prints(self._names, self._arity, self._rewritten, self._problems)
         self._each(lambda rule, _: kept.rule(rule))
-        self._problems.raise_found()
+        self._problems.end_stage()
 
     def _state(self, *, prints: bool) -> Compiled:
         modules = tuple(self._modules)

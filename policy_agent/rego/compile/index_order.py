@@ -60,7 +60,10 @@ def _rule(rule: ast.Rule, names: Names, tree: RuleTree) -> ast.Rule:
     orelse = rule.orelse and _rule(rule.orelse, names, tree)
     body = rule.body
     if not any(call_name(each) in _NOT_INDEXED for each in _expressions(body)):
-        body = _Body(names, tree, rule.head.args or ()).ordered(body)
+        head = rule.head
+        # Where a key is looked up, the variables of the head have values before the body.
+        given = (*head.reference.path, *(() if head.key is None else (head.key,)))
+        body = _Body(names, tree, head.args or (), given).ordered(body)
     return replace(rule, body=body, orelse=orelse)
 
 
@@ -86,17 +89,23 @@ class _Body:
     """One body: what its variables stand for, as far as it has been read.
 
     Attributes:
-        bound: the variables that occur in it.
+        bound: the variables that occur in it, or have a value before it.
         constants: those that are a constant.
         subjects: those that stand for a reference into input or base documents, or an argument.
         first: the conditions of the index.
         rest: what else is in the body.
     """
 
-    def __init__(self, names: Names, tree: RuleTree, args: Iterable[ast.Term] = ()) -> None:
+    def __init__(
+        self,
+        names: Names,
+        tree: RuleTree,
+        args: Iterable[ast.Term] = (),
+        given: Iterable[ast.Term] = (),
+    ) -> None:
         self._names = names
         self._tree = tree
-        self.bound = set(variables(tuple(args)))
+        self.bound = set(variables((*args, *given)))
         self.constants: set[str] = set()
         self.subjects: dict[str, ast.Ref | ast.Var] = {
             arg.name: arg for arg in args if isinstance(arg, ast.Var)

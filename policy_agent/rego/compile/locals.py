@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from msgspec.structs import replace
 
-from policy_agent.errors import Location
+from policy_agent.errors import Location, PolicyProblem
 from policy_agent.rego import ast
 from policy_agent.rego.compile.declared import declared_variables
 from policy_agent.rego.compile.names import Names
@@ -54,10 +54,10 @@ class LocalNames:
             body: belongs to the innermost scope.
             used: variables that the place around the body uses, such as a comprehension's term.
         """
-        before = len(self._problems.found)
+        before = self._problems.ending
         exprs = [done for expr in body if (done := self._expr(expr)) is not None]
         renamed = tuple(exprs) or true_body(body[0].location)
-        if len(self._problems.found) == before:
+        if self._problems.ending == before:
             self._check_used(body, renamed, used)
         return renamed
 
@@ -71,7 +71,8 @@ class LocalNames:
             if new in found or is_generated(name):
                 continue
             at = next((each for each in body if name in declared_variables((each,))), body[0])
-            self._problems.add(COMPILE_ERROR, f"declared var {name} unused", at.location)
+            message = f"declared var {name} unused"
+            self._problems.note([PolicyProblem(COMPILE_ERROR, message, at.location)])
 
     def _expr(self, expr: ast.Expr) -> ast.Expr | None:
         match expr.statement:

@@ -46,7 +46,7 @@ class RuleSafety:
         body = safety.body(rule.body, ROOTS | variables(rule.head.args or ()).keys())
         if safety.unsafe:
             scope = _scope(rule, module)
-            self.problems.found += unsafe_problems(safety.unsafe, self.rewritten, scope)
+            self.problems.extend(unsafe_problems(safety.unsafe, self.rewritten, scope))
         orelse = rule.orelse and self.order(rule.orelse, module)
         return replace(rule, body=body, orelse=orelse)
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -25,10 +27,12 @@ OPA_SOURCE = Path(
 )
 
 
-def problems(sources: dict[str, str], **options: Any) -> list[PolicyProblem]:
+def problems(
+    sources: dict[str, str], *, max_errors: int = 0, **options: Any
+) -> list[PolicyProblem]:
     try:
         modules = [parse_module(file, source) for file, source in sources.items()]
-        compile_checked(modules, PolicyChecks(**options))
+        compile_checked(modules, PolicyChecks(**options), max_errors=max_errors)
     except PolicyError as exc:
         return exc.problems
     return []
@@ -72,6 +76,35 @@ def test_details_are_printed_as_opa_prints_them(name, tmp_path):
     found = "\n".join(map(str, problems(sources)))
     printed = opa_check(sources, tmp_path)
     assert printed.split("occurred:", 1)[1].strip() == found
+
+
+def several(seed: int, count: int) -> dict[str, str]:
+    """Return so many broken policies side by side, each in packages of its own."""
+    # A call of what has no name is found before anything else here, but later in OPA.
+    names = [name for name in sorted(BROKEN) if not name.startswith("undefined_function_")]
+    return {
+        f"{number:02}_{file}": re.sub(r"(?m)^package ", f"package k{number}.", text)
+        for number, name in enumerate(Random(seed).sample(names, count))
+        for file, text in named(BROKEN[name]).items()
+    }
+
+
+@pytest.mark.opa
+@pytest.mark.skipif(OPA is None, reason="no opa: set OPA_BIN or put it on the PATH")
+@pytest.mark.parametrize(
+    ("seed", "count", "limit"),
+    [
+        *(pytest.param(seed, 3, 0, id=f"three_{seed}") for seed in range(20)),
+        *(pytest.param(seed, 16, 10, id=f"many_{seed}") for seed in range(5)),
+    ],
+)
+def test_problems_of_several_broken_policies_are_those_of_opa(seed, count, limit, tmp_path):
+    sources = several(seed, count)
+    found = problems(sources, max_errors=limit)
+    wanted = json.loads(opa_check(sources, tmp_path, "-f", "json", "-m", str(limit)))["errors"]
+    assert [(problem.code, problem.message) for problem in found] == [
+        (error["code"], error["message"]) for error in wanted
+    ]
 
 
 @pytest.mark.parametrize("name", [pytest.param(name, marks=needs_opa) for name in SOUND])
