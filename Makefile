@@ -4,7 +4,7 @@ ARCHITECTURE ?= $(shell uname -m)
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: setup fmt check test conformance demo bench bench-fleet layer layer-standalone clean
+.PHONY: setup fmt check test conformance demo bench bench-fleet chaos layer layer-standalone clean
 
 setup: $(VENV)/.ready
 
@@ -49,6 +49,11 @@ bench: setup
 
 bench-fleet: setup
 	$(BIN)/python -m benchmarks.fleet
+	$(BIN)/python -m benchmarks.shipping
+
+# The fault campaign; the same accidents again with CHAOS='--seconds 600 --seed 7'.
+chaos: setup
+	$(BIN)/python -m tests.chaos $(CHAOS)
 
 clean:
 	rm -rf $(VENV) build dist

@@ -1,0 +1,149 @@
+"""Many agents ship to one receiver at once: how much it takes, and that nothing is lost on the way.
+
+Each agent is a decision log with a spool of its own, as in the agent, in one of a few processes:
+all that ships of 300 agents, without the memory of 300 interpreters.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from benchmarks.__main__ import QUESTION
+from policy_agent.config import DecisionLogs, Delays, Service
+from policy_agent.decision_log.ids import new_decision_id
+from policy_agent.decision_log.log import DecisionLog
+from policy_agent.model import Decision
+from policy_agent.rego import Policy
+
+ROOT = Path(__file__).parent.parent
+COMMAND = [sys.executable, "-c", "from policy_agent.cli import main; raise SystemExit(main())"]
+PROCESSES = 2
+ROUNDS = 4
+KEY = "shipping"
+
+
+def main() -> int:
+    """Run the fleet, or one process of it."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.shipping", description=__doc__)
+    parser.add_argument("--agents", type=int, default=300)
+    parser.add_argument("--decisions", type=int, default=200, help="of each agent")
+    parser.add_argument("--url", help=argparse.SUPPRESS)
+    parser.add_argument("--directory", type=Path, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.url:
+        print(json.dumps(asyncio.run(_ship(arguments))))
+        return 0
+    with tempfile.TemporaryDirectory(prefix="policy-agent-shipping-") as directory:
+        return _measure(Path(directory), arguments)
+
+
+def _measure(work: Path, arguments: argparse.Namespace) -> int:
+    store = ["--dir", str(work / "store")]
+    serve = [*COMMAND, "audit", "serve", *store, "--addr", "127.0.0.1:0"]
+    with subprocess.Popen(serve, stderr=subprocess.PIPE, text=True) as server:
+        try:
+            assert server.stderr is not None
+            url = server.stderr.readline().split()[-1]
+            started = time.monotonic()
+            reports = _run_processes(work, url, arguments)
+            shipped_seconds = time.monotonic() - started
+            while _stats(url)["pending"]:
+                time.sleep(0.1)
+            stored_seconds = time.monotonic() - started
+        finally:
+            server.terminate()
+    recorded = sum(report["recorded"] for report in reports)
+    failures = sum(report["upload_failures"] for report in reports)
+    (work / "key").write_text(KEY)
+    count = _output("audit", "query", *store, "--count").strip()
+    verified = _output("audit", "verify", *store, "--audit-key-file", str(work / "key"))
+    print(f"{arguments.agents} agents recorded {recorded} decisions")
+    print(
+        f"accepted: {recorded / shipped_seconds:8.0f}/s, {failures} uploads failed and were retried"
+    )
+    print(f"stored:   {recorded / stored_seconds:8.0f}/s")
+    print(f"in the store: {count}; audit verify: {verified.strip()}")
+    return int(count != str(recorded) or "findings=0" not in verified)
+
+
+def _run_processes(work: Path, url: str, arguments: argparse.Namespace) -> list[dict[str, int]]:
+    command = [sys.executable, "-m", "benchmarks.shipping", "--url", url]
+    command += ["--agents", str(arguments.agents // PROCESSES)]
+    command += ["--decisions", str(arguments.decisions)]
+    processes = [
+        subprocess.Popen(
+            [*command, "--directory", str(work / f"agents-{number}")],
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=ROOT,
+        )
+        for number in range(PROCESSES)
+    ]
+    return [json.loads(process.communicate()[0]) for process in processes]
+
+
+async def _ship(arguments: argparse.Namespace) -> dict[str, int]:
+    """Let one process's agents record and ship, all at once, until nothing is left."""
+    policy = Policy.from_modules({"orders.rego": "package orders.authz\n\nallow := true\n"})
+    service = Service("store", arguments.url)
+    config = DecisionLogs(service, audit_key=KEY, reporting=Delays(1, 5))
+    agents = [
+        DecisionLog(config, {"id": f"{number}", "function": f"f-{number}"},
+                    arguments.directory / str(number))
+        for number in range(arguments.agents)
+    ]  # fmt: skip
+    decision = Decision(
+        "", "orders/authz/allow", QUESTION["input"], True, None, {"orders": "r1"}, 0, {}
+    )
+    share = arguments.decisions // ROUNDS
+
+    async def live(agent: DecisionLog) -> None:
+        for number in range(ROUNDS):
+            for _ in range(share):
+                made, now_ns = new_decision_id(), time.time_ns()
+                agent.record(replace(decision, decision_id=made, timestamp_ns=now_ns), policy)
+            if number == ROUNDS - 1:
+                agent.close_stream()
+            await _until_shipped(agent)
+
+    await asyncio.gather(*(live(agent) for agent in agents))
+    totals: dict[str, int] = {}
+    for agent in agents:
+        for name, value in agent.status.counters.items():
+            totals[name] = totals.get(name, 0) + value
+        agent.close()
+    return totals
+
+
+async def _until_shipped(agent: DecisionLog) -> None:
+    while True:
+        report = await agent.flush(30)
+        if not report.left:
+            return
+        await asyncio.sleep(0.05)  # the back-off decides when it is really tried again
+
+
+def _stats(url: str) -> dict[str, Any]:
+    with urllib.request.urlopen(f"{url}/stats") as answer:  # noqa: S310 - our own server
+        stats: dict[str, Any] = json.load(answer)
+    return stats
+
+
+def _output(*arguments: str) -> str:
+    return subprocess.run(
+        [*COMMAND, *arguments], capture_output=True, text=True, check=False
+    ).stdout
+
+
+if __name__ == "__main__":
+    sys.exit(main())
