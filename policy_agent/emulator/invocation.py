@@ -110,8 +110,9 @@ class Invocation:
         self.deadline_ms = int((time.time() + timeout_seconds) * 1000)
 
     def answer(self, body: bytes) -> None:
-        """Give the caller the function's result."""
-        self._settle(body, None)
+        """Give the caller the function's result, unless it has an error already."""
+        if not self.answered:
+            self._settle(body, None)
 
     def fail(self, failure: Failure) -> None:
         """Give the caller an error, unless it has an answer already."""
