@@ -32,6 +32,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "serve-bundles": ("policy_agent.publisher.serve_command", "serve bundles over HTTP"),
     "audit serve": ("policy_agent.auditor.serve_command", "receive decision logs and store them"),
     "audit query": ("policy_agent.auditor.query_command", "ask the store who was decided what"),
+    "audit anomalies": (
+        "policy_agent.auditor.anomalies_command",
+        "say what is unusual about recent decisions",
+    ),
     "audit load": ("policy_agent.auditor.load_command", "store decision logs from files"),
     "audit ddl": ("policy_agent.auditor.ddl_command", "print the table for decisions in S3"),
     "audit verify": ("policy_agent.auditor.verify_command", "prove that no decision is missing"),

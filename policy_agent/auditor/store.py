@@ -19,6 +19,7 @@ import pyarrow as pa
 from pyiceberg import exceptions as iceberg
 from sqlalchemy.exc import SQLAlchemyError
 
+from policy_agent.auditor.anomalies import Tally
 from policy_agent.auditor.durable import make_directory
 from policy_agent.auditor.expiry import expire_old_snapshots
 from policy_agent.auditor.filters import Filters
@@ -182,6 +183,18 @@ class AuditStore:
             AuditError: the store cannot be read.
         """
         return sum(count for (count,) in self._select("count(*)", filters))
+
+    def tallies(self, since: datetime, until: datetime) -> list[Tally]:
+        """Return how many decisions and denials there were, by function and subject.
+
+        Raises:
+            AuditError: the store cannot be read.
+        """
+        filters = Filters(since=since, until=until)
+        denials = f"count(*) FILTER (result = '{ResultKind.DENY}')"
+        grouped = 'GROUP BY "function", "subject"'
+        columns = f'"function", "subject", count(*), {denials}'
+        return [Tally(*record) for record in self._select(columns, filters, grouped)]
 
     def streams(
         self, since: datetime | None, until: datetime | None, instances: Sequence[str]

@@ -120,6 +120,11 @@ def judge(
         if gone and outcome.excuse:
             tails[outcome.excuse] += len(gone)
             unexplained -= gone
+        elif lost := missing & set(outcome.answered):
+            print(
+                f"FAILED: {len(lost)} decisions, {len(gone)} of them in the spool, "
+                f"{len(lost & outcome.printed)} printed; {outcome.strategy}; {outcome.happened}"
+            )
     twice = [decision for decision, count in counts.items() if count > 1]
     held_ms = sorted(ms for outcome in outcomes for ms in outcome.after_response_ms) or [0.0]
     print(f"environments {len(outcomes)}; " + "; ".join(f"{k} {n}" for k, n in happened.items()))

@@ -64,6 +64,7 @@ class Outcome:
         tail: those among them that the environment took with it.
         printed: those that were printed at SHUTDOWN.
         excuse: why a tail had to be expected; "" when there is none.
+        strategy: when it shipped.
         happened: what was done to it, and how often.
         after_response_ms: for how long each invocation was held back by the agent.
     """
@@ -72,6 +73,7 @@ class Outcome:
     tail: set[str] = field(default_factory=set)
     printed: set[str] = field(default_factory=set)
     excuse: str = ""
+    strategy: str = ""
     happened: Counter[str] = field(default_factory=Counter)
     after_response_ms: list[float] = field(default_factory=list)
 
@@ -95,7 +97,7 @@ class Life:
         self._ledger = folder / "ledger"
         self._has_full_disk = chance.random() < 0.15
         self._last_was_cut = False
-        self._outcome = Outcome()
+        self._outcome = Outcome(strategy=self._strategy)
         folder.mkdir()
         document = {
             "services": {"store": {"url": f"http://127.0.0.1:{receiver.port}"}},
@@ -147,7 +149,10 @@ class Life:
         waiting = set(waiting_ids(self._folder / "tmp" / "decision-logs"))
         outcome.tail = waiting & set(outcome.answered)
         if "spin-down with SHUTDOWN" in outcome.happened:
-            outcome.excuse = "printed at SHUTDOWN" if outcome.tail <= outcome.printed else ""
+            if outcome.tail <= outcome.printed:
+                outcome.excuse = "printed at SHUTDOWN"
+            elif self._last_was_cut:
+                outcome.excuse = "agent killed just before SHUTDOWN"
         shutil.rmtree(self._folder)
         return outcome
 
