@@ -101,7 +101,7 @@ class Agent:
             limits=config.server,
             default_decision=config.default_decision,
             show_decision_ids=self.decision_log is not None,
-            explain=Explainer(config.rego_version).explain,
+            explainer=Explainer(config.rego_version),
             access=access,
             authzen=config.authzen,
             port_token=PortToken.open(token) if (token := config.server.port_token) else None,

@@ -60,6 +60,12 @@ _METRICS: Final = _flag("metrics", "Add how long each step took, in nanoseconds.
 _INSTRUMENT: Final = _flag("instrument", "As metrics.")
 _PROVENANCE: Final = _flag("provenance", "Add the agent's version and the bundles' revisions.")
 _STRICT: Final = _flag("strict-builtin-errors", "A failing built-in function is an error.")
+_EXPLAIN: Final = _parameter(
+    "explain",
+    "Add how the answer came about.",
+    {"enum": ["full", "notes", "fails", "debug"]},
+)
+_LABELS: Final = _flag("rule_labels", "Add the labels of the rules that held.")
 _READING: Final = [_PRETTY, _METRICS, _INSTRUMENT, _PROVENANCE, _STRICT]
 _DATA_PATH: Final = _path(
     "A path below `data`, such as `orders/authz/decision`; slashes are not escaped.",
@@ -188,9 +194,18 @@ def _data(parameters: list[JsonObject]) -> JsonObject:
         "data", "Refused: data comes from bundles.", _REFUSED, parameters=parameters
     )
     return {
-        "get": _operation("data", "Decide.", _DECIDED, parameters=[*parameters, given, *_READING]),
+        "get": _operation(
+            "data",
+            "Decide.",
+            _DECIDED,
+            parameters=[*parameters, given, *_READING, _EXPLAIN, _LABELS],
+        ),
         "post": _operation(
-            "data", "Decide.", _DECIDED, parameters=[*parameters, *_READING], body=_INPUT
+            "data",
+            "Decide.",
+            _DECIDED,
+            parameters=[*parameters, *_READING, _EXPLAIN, _LABELS],
+            body=_INPUT,
         ),
         "put": {**refuse, "requestBody": _body(_ANY, "Anything.")},
         "patch": {**refuse, "requestBody": _body({"type": "array"}, "Anything.")},
@@ -216,7 +231,7 @@ def _bare(summary: str, parameters: list[JsonObject]) -> JsonObject:
 
 _SOLVED: Final = {"200": _answer("The solutions.", _ref("Solutions")), **_BAD, **_FAILED}
 _QUERY: Final = {"type": "string", "pattern": r"^[a-z1-9]"}
-_QUERYING: Final = [_PRETTY, _METRICS, _INSTRUMENT]
+_QUERYING: Final = [_PRETTY, _METRICS, _INSTRUMENT, _EXPLAIN, _LABELS]
 _HEALTHY: Final = {
     "200": _answer("Healthy.", _ref("Health")),
     "500": _answer("Not healthy.", _ref("Unhealthy")),

@@ -5,7 +5,8 @@ Pure. Results are compact and in OPA's key order (v1.22 v1/server/types).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from policy_agent import __version__
 from policy_agent.codec import encode_json
@@ -29,7 +30,7 @@ class V1Options:
     metrics: bool = False
     provenance: bool = False
     warn_missing_input: bool = False
-    explanation: bytes = b""
+    explanations: Mapping[str, bytes] = field(default_factory=dict)
 
 
 def v1_answer(decision: Decision, options: V1Options) -> Answer:
@@ -53,12 +54,15 @@ def v1_body(decision: Decision, options: V1Options, *more: bytes) -> bytes:
         parts.append(b'"decision_id":' + encode_json(decision.decision_id))
     if options.provenance:
         parts.append(b'"provenance":' + encode_json(_provenance(decision)))
-    if options.explanation:
-        parts.append(b'"explanation":' + options.explanation)
+    explained = options.explanations
+    if "explanation" in explained:
+        parts.append(b'"explanation":' + explained["explanation"])
     if options.metrics:
         parts.append(b'"metrics":' + encode_json(decision.metrics))
     if decision.result is not UNDEFINED:
         parts.append(b'"result":' + encode_json(decision.result))
+    if "rule_labels" in explained:
+        parts.append(b'"rule_labels":' + explained["rule_labels"])
     if decision.error is not None:
         parts.append(b'"warning":' + encode_json(decision.error))
     elif options.warn_missing_input:

@@ -69,10 +69,13 @@ class Freshness(Protocol):
         """Wait for fresh policies; return why there are none, "" when there are."""
 
 
-class Explain(Protocol):
+class Explainer(Protocol):
     """What says how a decision came about; it takes long and is called in a worker thread."""
 
-    def __call__(
+    def labels(self, snapshot: Snapshot, query: str, value: Any) -> list[JsonObject]:
+        """Return the labels of the rules that held."""
+
+    def explain(
         self, snapshot: Snapshot, query: str, value: Any, *, mode: str, pretty: bool
     ) -> bytes:
         """Return the trace of a query as OPA's JSON.
@@ -91,7 +94,7 @@ class Services:
         default_decision: what `POST /` asks, a path below `data`.
         show_decision_ids: whether answers name their decision, as OPA's do when it logs.
         authzen: which rules answer AuthZEN's requests, None when none do.
-        explain: makes explanations, None where there are none.
+        explainer: makes explanations, None where there are none.
         access: who may ask, None when everybody may.
         meter: counts what was answered.
         port_token: what requests must bring; None for nothing.
@@ -103,7 +106,7 @@ class Services:
     limits: Server
     default_decision: str
     show_decision_ids: bool
-    explain: Explain | None = None
+    explainer: Explainer | None = None
     access: Access | None = None
     authzen: AuthZen | None = None
     meter: Meter = field(default_factory=Meter)

@@ -61,11 +61,42 @@ odd := "value"
 
 states := input
 """
-OTHER = """package other
+OTHER = """# METADATA
+# scope: subpackages
+# labels:
+#   team: policy
+#   level: low
+package other
 
 import data.app
 
 word := app.nested["1"]
+
+# METADATA
+# labels:
+#   level: high
+both if {
+	one
+	two
+}
+
+# METADATA
+# labels:
+#   level: high
+one if input.one
+
+# METADATA
+# labels:
+#   kind: [1, "two"]
+two if input.two
+
+# METADATA
+# scope: document
+# labels:
+#   kind: document
+default maybe := false
+
+maybe if input.one
 """
 DATA = {"base": {"numbers": [1, 2.5, 12345678901234567890], "text": "a&b", "nil": None}}
 ID = re.compile(rb'"decision_id": ?"[0-9a-f-]{36}"')

@@ -112,7 +112,7 @@ def served():
             limits=LIMITS,
             default_decision="system/main",
             show_decision_ids=True,
-            explain=Explainer(1).explain,
+            explainer=Explainer(1),
         )
     )
     with running(app) as url, httpx.Client(base_url=url) as client:

@@ -112,3 +112,43 @@ def test_notes_are_opas(ports, word, parameters):
 def test_without_notes_there_is_nothing_to_note(ports):
     for path in ("app/allow", "base/text", "none"):
         same(ports, "GET", f"/v1/data/{path}?explain=notes")
+
+
+LABELLED = {
+    "app.rego": """# METADATA
+# labels: {team: policy, level: low}
+package app
+
+# METADATA
+# labels: {level: high}
+allow if input.user
+
+other := 1
+"""
+}
+
+
+def test_the_labels_of_rules_that_held_are_told(client, harness):
+    bundle = Bundle("main", Manifest("r1"), LABELLED, {})
+    harness.decisions.snapshot = Snapshot(Policy.from_modules(LABELLED), {"main": bundle})
+    target = "/v1/data/app/allow?rule_labels"
+    answer = client.post(target, json={"input": {"user": "u"}}).json()
+    assert list(answer) == ["decision_id", "result", "rule_labels"]
+    assert answer["rule_labels"] == [{"team": "policy", "level": "high"}]
+    assert "rule_labels" not in client.post(target, json={"input": {}}).json()
+    body = {"query": "x := data.app.other"}
+    answer = client.post("/v1/query?rule_labels=true", json=body).json()
+    assert answer["rule_labels"] == [{"team": "policy", "level": "low"}]
+
+
+@pytest.mark.opa
+@pytest.mark.parametrize("path", ["other/both", "other/one", "other/word", "app/allow", "none"])
+@pytest.mark.parametrize("given", [{}, {"one": 1}, {"one": 1, "two": 1, "user": "bob"}])
+@needs_opa[1]
+def test_labels_are_opas(ports, path, given):
+    body = json.dumps({"input": given})
+    theirs, ours = (
+        json.loads(ask(port, "POST", f"/v1/data/{path}?rule_labels", body)[2]) for port in ports
+    )
+    assert ours.keys() == theirs.keys()
+    assert ours.get("rule_labels") == theirs.get("rule_labels")

@@ -56,7 +56,12 @@ class Metadata:
         bound: list[ast.Expr] = []
         for name in (_CHAIN, _RULE):
             if name in calls:
-                answer = self._chain(first, module) if name == _CHAIN else self._own(first, module)
+                is_chain = name == _CHAIN
+                answer = (
+                    annotation_chain(first, module, self._modules)
+                    if is_chain
+                    else self._own(first, module)
+                )
                 term = _term(answer, calls[name])
                 found[name], expr = self._names.bind(term)
                 bound.append(expr)
@@ -67,35 +72,50 @@ class Metadata:
         own = _of_rule(rule, module)
         return _json(own[0]) if own else {}
 
-    def _chain(self, rule: ast.Rule, module: ast.Module) -> list[dict[str, Any]]:
-        path = [*module.package, *_ground(rule)]
-        chain: list[dict[str, Any]] = [
-            {"path": path, "annotations": _json(each)} for each in reversed(_of_rule(rule, module))
-        ]
-        chain = chain or [{"path": path}]
-        chain += [
-            {"path": list(each.target), "annotations": _json(each)}
-            for each in self._outer(module.package, path)
-        ]
-        return chain
 
-    def _outer(self, package: tuple[str, ...], path: list[str]) -> Iterator[ast.Annotations]:
-        every = [each for module in self._modules for each in module.annotations]
-        own = list(package)
-        for each in every:
-            if each.scope == "document" and list(each.target) == path:
-                yield each
-                break
-        for each in every:
-            if each.scope == "package" and list(each.target) == own:
-                yield each
-                break
-        outer = [
-            each
-            for each in every
-            if each.scope == "subpackages" and list(each.target) == own[: len(each.target)]
-        ]
-        yield from sorted(outer, key=lambda each: -len(each.target))
+def annotation_chain(
+    rule: ast.Rule, module: ast.Module, modules: Sequence[ast.Module]
+) -> list[dict[str, Any]]:
+    """Return what is said of a rule, of its document, its package and those above, in this order.
+
+    Args:
+        module: the rule's.
+        modules: all of the compilation.
+
+    Returns:
+        Objects with a `path` and, but for a rule of which nothing is said, `annotations`.
+    """
+    path = [*module.package, *_ground(rule)]
+    chain: list[dict[str, Any]] = [
+        {"path": path, "annotations": _json(each)} for each in reversed(_of_rule(rule, module))
+    ]
+    chain = chain or [{"path": path}]
+    chain += [
+        {"path": list(each.target), "annotations": _json(each)}
+        for each in _outer(module.package, path, modules)
+    ]
+    return chain
+
+
+def _outer(
+    package: tuple[str, ...], path: list[str], modules: Sequence[ast.Module]
+) -> Iterator[ast.Annotations]:
+    every = [each for module in modules for each in module.annotations]
+    own = list(package)
+    for each in every:
+        if each.scope == "document" and list(each.target) == path:
+            yield each
+            break
+    for each in every:
+        if each.scope == "package" and list(each.target) == own:
+            yield each
+            break
+    outer = [
+        each
+        for each in every
+        if each.scope == "subpackages" and list(each.target) == own[: len(each.target)]
+    ]
+    yield from sorted(outer, key=lambda each: -len(each.target))
 
 
 class _Answers:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Coroutine
 from dataclasses import replace
@@ -13,6 +12,7 @@ from policy_agent.model import UNDEFINED, Decision, JsonObject
 from policy_agent.server import request as reading
 from policy_agent.server import results, wire
 from policy_agent.server.call import Call
+from policy_agent.server.explanations import explanations, is_asked
 from policy_agent.server.routes import status
 from policy_agent.server.routing import Route
 from policy_agent.server.services import Services
@@ -55,25 +55,17 @@ def _v1(call: Call, services: Services, question: Question) -> Answer | Coroutin
         warn_missing_input=call.method == "POST" and question.input is UNDEFINED,
     )
     decision = services.decisions.decide(question)
-    mode = reading.explain_mode(parameters)
-    if mode and services.explain is not None and not decision.refused:
-        return _explained(call, services, decision, options, mode)
+    if is_asked(call):
+        return _explained(call, services, decision, options)
     return results.v1_answer(decision, options)
 
 
 async def _explained(
-    call: Call, services: Services, decision: Decision, options: results.V1Options, mode: str
+    call: Call, services: Services, decision: Decision, options: results.V1Options
 ) -> Answer:
-    """Add how it came about; of what is undefined OPA shows the full trace only."""
-    snapshot = services.decisions.snapshot
-    is_shown = decision.error is None and (mode == "full" or decision.result is not UNDEFINED)
-    if snapshot is None or services.explain is None or not is_shown:
-        return results.v1_answer(decision, options)
     query = reading.reference(reading.parse_data_path(call.below))
-    explanation = await asyncio.to_thread(
-        services.explain, snapshot, query, decision.input, mode=mode, pretty=options.pretty
-    )
-    return results.v1_answer(decision, replace(options, explanation=explanation))
+    fields = await explanations(call, services, decision, query)
+    return results.v1_answer(decision, replace(options, explanations=fields))
 
 
 def _v0_post(call: Call, services: Services) -> Answer:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any, Final
 
 from policy_agent.codec import encode_json
@@ -12,6 +11,7 @@ from policy_agent.model import UNDEFINED, Decision
 from policy_agent.server import request as reading
 from policy_agent.server import results, wire
 from policy_agent.server.call import Call
+from policy_agent.server.explanations import Fields, explanations
 from policy_agent.server.routing import Route
 from policy_agent.server.services import Services
 from policy_agent.server.wire import Answer
@@ -53,14 +53,8 @@ async def _answer(call: Call, services: Services, text: str, value: Any) -> Answ
         return _refused(exc.problems)
     if decision.error is not None and not decision.refused:
         return wire.evaluation_failed(decision.error)
-    explanation = b""
-    mode, snapshot = reading.explain_mode(call.parameters), services.decisions.snapshot
-    if mode and services.explain is not None and snapshot is not None and not decision.refused:
-        pretty = reading.flag(call.parameters, "pretty")
-        explanation = await asyncio.to_thread(
-            services.explain, snapshot, text, decision.input, mode=mode, pretty=pretty
-        )
-    return _solutions(call, decision, explanation)
+    fields = await explanations(call, services, decision, text)
+    return _solutions(call, decision, fields)
 
 
 def _refused(problems: list[PolicyProblem]) -> Answer:
@@ -72,14 +66,16 @@ def _refused(problems: list[PolicyProblem]) -> Answer:
     return wire.error_answer(400, "invalid_parameter", message, errors=errors)
 
 
-def _solutions(call: Call, decision: Decision, explanation: bytes) -> Answer:
+def _solutions(call: Call, decision: Decision, explained: Fields) -> Answer:
     parts = []
-    if explanation:
-        parts.append(b'"explanation":' + explanation)
+    if "explanation" in explained:
+        parts.append(b'"explanation":' + explained["explanation"])
     if results.wants_metrics(call.parameters):
         parts.append(b'"metrics":' + encode_json(decision.metrics))
     if decision.result:
         parts.append(b'"result":' + encode_json(decision.result))
+    if "rule_labels" in explained:
+        parts.append(b'"rule_labels":' + explained["rule_labels"])
     if decision.error is not None:
         parts.append(b'"warning":' + encode_json(decision.error))
     body = b"{" + b",".join(parts) + b"}"
