@@ -174,7 +174,6 @@ def ports(tmp_path_factory):
                 "credentials": {"bearer": {"token": "secret"}},
             }
         },
-        "keys": {"k": {"key": "secret", "algorithm": "HS256"}},
         "default_decision": "app/allow",
         "server": {
             "encoding": {"gzip": {"min_length": 200}},
