@@ -18,6 +18,7 @@ from pathlib import Path
 from policy_agent.bundle import history
 from policy_agent.bundle.claims import shown_time
 from policy_agent.bundle.directory import read_path
+from policy_agent.bundle.keyring import Keyring
 from policy_agent.bundle.origins import Answer, Origins, origins_of
 from policy_agent.bundle.persist import BundleStore, Copy
 from policy_agent.bundle.reader import read_bundle
@@ -107,7 +108,7 @@ class BundleManager:
         activate: Callable[[Snapshot], None],
         clock: Clock = Clock(),  # noqa: B008 - frozen
     ) -> None:
-        self._keys = keys
+        self._keyring = Keyring(keys, clock)
         self._compile_policy = compile_policy
         self._activate = activate
         self._clock = clock
@@ -142,6 +143,7 @@ class BundleManager:
             timeout_seconds: for the network; compiling what has arrived is not cut short.
         """
         async with self._busy:
+            timeout_seconds = await self._keyring.renew(timeout_seconds)
             restored = await asyncio.to_thread(self._restore)
             await self._switch(restored)
             await self._update(list(self._slots), timeout_seconds)
@@ -158,6 +160,7 @@ class BundleManager:
         async with self._busy:
             due = [name for name, seconds in self._seconds_until_due().items() if seconds == 0]
             if due:
+                timeout_seconds = await self._keyring.renew(timeout_seconds)
                 await self._update(due, timeout_seconds)
 
     @property
@@ -175,6 +178,7 @@ class BundleManager:
         assert slot.remote is not None
         slot.remote.is_polled = True
         await asyncio.sleep(slot.remote.schedule.seconds_until_due(self._clock))
+        await self._keyring.renew(LONG_POLL_MARGIN_SECONDS)
         before = slot.active
         wait_seconds = slot.source.long_poll_seconds if slot.remote.origins.long_polls else 0
         timeout_seconds = wait_seconds + LONG_POLL_MARGIN_SECONDS
@@ -376,7 +380,7 @@ class BundleManager:
             path,
             size_limit_bytes=source.size_limit_bytes,
             signing=source.signing,
-            keys=self._keys,
+            keys=self._keyring.keys,
             now=self._clock.wall(),
         )
         self._slots[source.name].highest.check(bundle)
@@ -390,7 +394,7 @@ class BundleManager:
             raw,
             size_limit_bytes=source.size_limit_bytes,
             signing=source.signing,
-            keys=self._keys,
+            keys=self._keyring.keys,
             etag=etag,
             base=base,
             now=self._clock.wall(),

@@ -98,9 +98,9 @@ def _verified_payloads(
     unknown = []
     for text in tokens:
         token = split_token(text)
-        key_id = _key_id(token, rules, is_only=len(tokens) == 1)
-        key = keys.get(key_id) if key_id in (rules.key_ids or keys) else None
-        if key is None or not key.key:
+        key_id = _key_id(token, rules, keys, is_only=len(tokens) == 1)
+        key = keys.get(key_id)
+        if key is None or not key.key or not _is_allowed(key, rules):
             # While keys are rotated, one among several is for agents with other keys.
             unknown.append(key_id)
             continue
@@ -122,10 +122,16 @@ def _verified_payloads(
     return payloads
 
 
-def _key_id(token: Token, rules: Signing, *, is_only: bool) -> str:
+def _is_allowed(key: Key, rules: Signing) -> bool:
+    return not rules.key_ids or key.id in rules.key_ids or key.in_set in rules.key_ids
+
+
+def _key_id(token: Token, rules: Signing, keys: Mapping[str, Key], *, is_only: bool) -> str:
     key_id = token.header.get("kid") or token.payload.get("keyid")
-    if len(rules.key_ids) == 1 and (is_only or not key_id):
-        return rules.key_ids[0]
+    named = rules.key_ids[0] if len(rules.key_ids) == 1 else ""
+    # A set has no key of its own name: there the token says which.
+    if named and (is_only or not key_id) and not any(key.in_set == named for key in keys.values()):
+        return named
     if not key_id or not isinstance(key_id, str):
         raise BundleVerificationError("verification key ID is empty")
     return key_id

@@ -155,7 +155,7 @@ def _freshness(section: Section, *, is_file: bool) -> Freshness | None:
 
 def _signing(section: Section, keys: Mapping[str, Key]) -> Signing | None:
     """Read `signing`; where keys are configured, a signature is asked for without it too."""
-    can_verify = any(key.key for key in keys.values())
+    can_verify = any(key.can_verify for key in keys.values())
     if not section.has("signing"):
         return Signing() if can_verify else None
     section = section.section("signing")
@@ -169,7 +169,9 @@ def _signing(section: Section, keys: Mapping[str, Key]) -> Signing | None:
     )
     if not can_verify:
         section.problem("keyid", "no verification keys configured under keys")
-    elif signing.threshold > len(signing.key_ids or keys):
+    elif signing.threshold > len(signing.key_ids or keys) and not any(
+        key.jwks_url for key in keys.values()
+    ):
         section.problem("threshold", "is more than there are keys")
     for key_id in signing.key_ids:
         if key_id not in keys:

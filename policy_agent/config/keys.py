@@ -17,8 +17,12 @@ class Key:
     """A key; the algorithm is pinned here and never taken from a token.
 
     Attributes:
-        key: to verify with, "" for a key that only signs.
+        key: to verify with, "" for a key that only signs or that comes from elsewhere.
         private_key: to sign with, "" for a key that only verifies.
+        path: file with the key.
+        jwks_url: of a set of keys, each known by its own `kid`.
+        kms_key_id: of a key in AWS KMS.
+        in_set: the id of the configured set that it came from.
     """
 
     id: str
@@ -26,6 +30,18 @@ class Key:
     algorithm: str = "RS256"
     scope: str = ""
     private_key: str = field(default="", repr=False)
+    path: str = ""
+    jwks_url: str = ""
+    kms_key_id: str = ""
+    in_set: str = ""
+
+    @property
+    def can_verify(self) -> bool:
+        """Whether it is there to verify with, once it has been fetched."""
+        return bool(self.key or self.path or self.jwks_url or self.kms_key_id)
+
+
+_ORIGINS: Final = ("key", "key_path", "jwks_url", "kms_key_id")
 
 
 def read_key(section: Section, name: str) -> Key:
@@ -34,7 +50,25 @@ def read_key(section: Section, name: str) -> Key:
     if algorithm not in ALGORITHMS:
         section.problem("algorithm", f"must be one of {', '.join(sorted(ALGORITHMS))}")
     private_key = section.text("private_key")
-    key = section.text("key", required=not private_key)
-    scope = section.text("scope")
+    origins = [origin for origin in _ORIGINS if section.has(origin)]
+    if len(origins) > 1:
+        section.problem(origins[1], f"does not go together with {origins[0]}")
+    key = Key(
+        id=name,
+        key=section.text("key", required=not (private_key or origins)),
+        algorithm=algorithm,
+        scope=section.text("scope"),
+        private_key=private_key,
+        path=section.text("key_path"),
+        jwks_url=section.text("jwks_url"),
+        kms_key_id=section.text("kms_key_id"),
+    )
+    is_secret = algorithm.startswith("HS")
+    if is_secret and (key.jwks_url or key.kms_key_id):
+        section.problem("algorithm", "must be one with a public key")
+    if key.jwks_url and not key.jwks_url.startswith(
+        ("https://", "http://127.0.0.1", "http://localhost")
+    ):
+        section.problem("jwks_url", "must be an https URL")
     section.finish()
-    return Key(id=name, key=key, algorithm=algorithm, scope=scope, private_key=private_key)
+    return key

@@ -7,6 +7,7 @@ for HS256 to HS512 the secret itself. No message shows it.
 from __future__ import annotations
 
 import argparse
+import asyncio
 import errno
 import os
 from pathlib import Path
@@ -16,14 +17,15 @@ from policy_agent import codec
 from policy_agent.bundle.claims import check_claims
 from policy_agent.bundle.local_file import read_regular_file
 from policy_agent.config import ALGORITHMS, Key, Signing
-from policy_agent.errors import BundleVerificationError, ConfigError, DocumentError
+from policy_agent.errors import BundleVerificationError, ConfigError, DocumentError, TransportError
 from policy_agent.model import JsonObject
 from policy_agent.publisher.signature import Signer
-from policy_agent.publisher.signing_key import signing_function
+from policy_agent.publisher.signing_key import KMS_SCHEME, signing_function
 from policy_agent.publisher.validity_flags import add_validity_flags, validity_claims
 
 _PEM_START: Final = "-----BEGIN"
 _MAX_FILE_BYTES: Final = 1 << 20
+_KMS_TIMEOUT_SECONDS: Final = 30
 _KEY_FILE_SUFFIXES: Final = (".pem", ".key")
 _NO_FILE: Final = (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG)
 
@@ -45,7 +47,8 @@ def add_signing_flags(parser: argparse.ArgumentParser, *, required: bool = False
         "--signing-key",
         required=required,
         metavar="KEY",
-        help="PEM file of the private key (RSA and ECDSA), or the secret or its file (HMAC)",
+        help="PEM file of the private key (RSA and ECDSA), awskms:///KEY for one in AWS KMS, "
+        "or the secret or its file (HMAC)",
     )
     parser.add_argument(
         "--claims-file",
@@ -62,7 +65,8 @@ def add_verification_flags(parser: argparse.ArgumentParser, *, required: bool = 
         "--verification-key",
         required=required,
         metavar="KEY",
-        help="PEM file of the public key (RSA and ECDSA), or the secret or its file (HMAC)",
+        help="PEM file of the public key (RSA and ECDSA), awskms:///KEY for one in AWS KMS, "
+        "or the secret or its file (HMAC)",
     )
     parser.add_argument(
         "--verification-key-id",
@@ -98,7 +102,9 @@ def signer_of(arguments: argparse.Namespace, *, key_id: str = "") -> Signer | No
             raise ConfigError(["--expires, --not-before and --version: need --signing-key"])
         return None
     algorithm: str = arguments.signing_alg
-    key = _key_text("--signing-key", arguments.signing_key, algorithm)
+    key: str = arguments.signing_key
+    if not key.startswith(KMS_SCHEME) or algorithm.startswith("HS"):
+        key = _key_text("--signing-key", key, algorithm)
     claims: JsonObject = {"keyid": key_id} if key_id else {}
     if claims_file is not None:
         claims, key_id = _claims(claims_file), ""
@@ -115,10 +121,23 @@ def verification_of(arguments: argparse.Namespace) -> tuple[Signing, dict[str, K
         return None
     key_id: str = arguments.verification_key_id
     algorithm: str = arguments.signing_alg
-    text = _key_text("--verification-key", arguments.verification_key, algorithm)
+    text: str = arguments.verification_key
+    if text.startswith(KMS_SCHEME) and not algorithm.startswith("HS"):
+        text = _key_of_kms(text.removeprefix(KMS_SCHEME))
+    else:
+        text = _key_text("--verification-key", text, algorithm)
     exclude = ",".join(arguments.exclude_files_verify)
     rules = Signing((key_id,), arguments.scope, tuple(filter(None, exclude.split(","))))
     return rules, {key_id: Key(key_id, text, algorithm)}
+
+
+def _key_of_kms(key_id: str) -> str:
+    from policy_agent.credentials import kms
+
+    try:
+        return asyncio.run(kms.public_key(key_id, _KMS_TIMEOUT_SECONDS))
+    except TransportError as exc:
+        raise ConfigError([f"--verification-key: KMS: {exc}"]) from exc
 
 
 def _key_text(flag: str, value: str, algorithm: str) -> str:
