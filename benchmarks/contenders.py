@@ -71,6 +71,12 @@ class Running:
         """Return the resident memory of the process and its children."""
         return sum(_resident_mb(pid) for pid in _family(self._process.pid))
 
+    def cpu_us(self) -> float:
+        """Return how much processor time the process has taken, in microseconds."""
+        fields = Path(f"/proc/{self._process.pid}/stat").read_text("ascii").rpartition(") ")[2]
+        user, system = fields.split()[11:13]
+        return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK") * 1e6
+
     def stop(self) -> None:
         """End the process (SIGTERM) and wait for it."""
         self._process.send_signal(signal.SIGTERM)

@@ -1,8 +1,9 @@
 """Compare decisions over HTTP with OPA's: latency, throughput and memory, both logging each one.
 
 Each case has a bundle and a question of its own. Rounds are interleaved and medians of all rounds
-compared, because a shared machine drifts: trust the ratios. `client` asks with the function's
-client, one call after another, as a handler does.
+compared, because a shared machine drifts: trust the ratios. `CPU` is the server's processor time
+for a decision, shipping its log entry included. `client` asks with the function's client, one call
+after another, as a handler does.
 """
 
 from __future__ import annotations
@@ -201,12 +202,15 @@ def measure(
     )
     port = server.contender.port
     for connections in (1, 16):
+        before_us = server.cpu_us()
         load = run_load(
             "127.0.0.1", port, head.encode() + body, connections=connections, seconds=seconds
         )
         noted[f"p50 at {connections}, us"].append(load.percentile_us(50))
         noted[f"p99 at {connections}, us"].append(load.percentile_us(99))
         noted[f"requests/s at {connections}"].append(load.per_second)
+        used_us = server.cpu_us() - before_us
+        noted[f"CPU at {connections}, us"].append(used_us / len(load.latencies_us))
     noted["client p50, us"].append(client_p50_us(port, workload, token, seconds))
 
 
