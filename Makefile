@@ -44,6 +44,8 @@ bench: setup
 	$(BIN)/python -m benchmarks
 	$(BIN)/python -m benchmarks.decisions
 	$(BIN)/python -m benchmarks.decision_log
+	$(BIN)/python -m benchmarks.batch
+	$(BIN)/python -m benchmarks.siege
 	$(BIN)/python -m benchmarks.engine
 	$(BIN)/python -m benchmarks.engine_start
 

@@ -67,6 +67,12 @@ class Running:
         self.stop()
         raise RuntimeError(f"{self.contender.name} did not become ready")
 
+    def cpu_seconds(self) -> float:
+        """Return the CPU time that the process has used so far, without its children's."""
+        fields = Path(f"/proc/{self._process.pid}/stat").read_text("ascii").rpartition(")")[2]
+        user, system = fields.split()[11:13]
+        return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
     def memory_mb(self) -> float:
         """Return the resident memory of the process and its children."""
         return sum(_resident_mb(pid) for pid in _family(self._process.pid))
