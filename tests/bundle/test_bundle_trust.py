@@ -268,3 +268,11 @@ def test_the_copy_on_disk_does_not_outlive_its_signature(rig, tmp_path):
     second.start()
     assert second.revisions is None
     assert "the signature expired" in second.status().copy_problem
+
+
+def test_a_key_that_only_signs_vouches_for_nothing():
+    """Its empty public part would be a secret that everyone knows."""
+    keys = {**KEYS, "o": Key("o", "", "HS256", private_key="for tokens")}
+    forged = token({"files": listed(FILES)}, header={"alg": "HS256", "kid": "o"}, secret="")
+    files = {**FILES, NAME: signature_file(forged)}
+    refused(files, "verification key corresponding to ID o not found", keys=keys)
