@@ -2,8 +2,9 @@
 
 `python -m benchmarks.fleet --agents 300` starts that many sidecars and one nginx, publishes a new
 revision, and asks every agent for a decision until all of them decide by it. It prints when half,
-99 % and all of them do, and what the origin saw: at the start, at rest and for the new revision.
-`--document-mb 50` adds a document of that size, of which the new revision changes a little.
+99 % and all of them do, and what the origin saw: at the start, at rest, for the new revision, and
+for one more that comes as a delta. `--document-mb 50` adds a document of that size, of which a
+revision changes one value.
 
 Agents look for news at random times within `--poll`, so half of that is the time to expect for half
 of the fleet; what comes on top is what distribution costs.
@@ -14,6 +15,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import io
 import json
 import math
 import os
@@ -21,8 +23,10 @@ import re
 import shutil
 import signal
 import subprocess
+import tarfile
 import tempfile
 import time
+import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -57,8 +61,8 @@ class Traffic:
 
     def __str__(self) -> str:
         """Render as one cell of the report."""
-        megabytes = self.sent_bytes / 1e6
-        return f"{self.requests:>7} requests, {self.whole:>5} bundles, {megabytes:>10.2f} MB"
+        kilobytes = self.sent_bytes / 1000
+        return f"{self.requests:>7} requests, {self.whole:>5} bundles, {kilobytes:>12,.1f} kB"
 
 
 class Origin:
@@ -67,6 +71,7 @@ class Origin:
     def __init__(self, work: Path) -> None:
         self._work = work
         self.port = free_port()
+        self._rules = work / "rules.conf"
         self._bundle = work / "www" / "bundles" / "fleet"
         self._bundle.parent.mkdir(parents=True)
 
@@ -74,6 +79,7 @@ class Origin:
     def running(self) -> Iterator[None]:
         """Serve until the end of the block."""
         config = self._work / "nginx.conf"
+        self._rules.write_text("")
         user = "user root; " if os.geteuid() == 0 else ""
         folders = " ".join(
             f"{kind}_temp_path {self._work}/{kind};"
@@ -84,11 +90,13 @@ class Origin:
             "events { worker_connections 2048; }\n"
             f"http {{ log_format sent '$status $bytes_sent'; {folders}\n"
             f"access_log {self._work}/access.log sent; default_type application/gzip;\n"
-            f"server {{ listen 127.0.0.1:{self.port}; root {self._work}/www; }} }}\n"
+            f"server {{ listen 127.0.0.1:{self.port}; root {self._work}/www;\n"
+            f"location = /bundles/fleet {{ include {self._rules}; }}\n"
+            "location = /delta { internal; etag off; add_header ETag '\"delta\"'; } } }\n"
         )
         command = [str(NGINX), "-c", str(config), "-p", str(self._work), "-e", "stderr"]
         with (self._work / "nginx.log").open("wb") as log:
-            process = subprocess.Popen(command, stdout=log, stderr=log)
+            process = self._process = subprocess.Popen(command, stdout=log, stderr=log)
         try:
             yield
         finally:
@@ -99,18 +107,40 @@ class Origin:
         """Put a revision in place, whole, and return its size in bytes."""
         sources = self._work / "sources"
         sources.mkdir(exist_ok=True)
-        (sources / "fleet.rego").write_text(f'package fleet\n\nrevision := "{revision}"\n')
+        (sources / "fleet.rego").write_text("package fleet\n\nrevision := data.documents.changed\n")
         manifest = {"revision": revision, "roots": ["fleet", "documents"]}
         (sources / ".manifest").write_text(json.dumps(manifest))
-        if document_mb:
-            folder = sources / "documents"
-            folder.mkdir(exist_ok=True)
-            (folder / "data.json").write_text(json.dumps(_document(revision, document_mb)))
+        folder = sources / "documents"
+        folder.mkdir(exist_ok=True)
+        (folder / "data.json").write_text(json.dumps(_document(revision, document_mb)))
         built = self._work / "built"
         command = (*AGENT, "build", "-b", str(sources), "-o", str(built))
         subprocess.run(command, check=True, capture_output=True)
         built.replace(self._bundle)
         return self._bundle.stat().st_size
+
+    def publish_delta(self, revision: str) -> int:
+        """Lead whoever has the revision in place on by a delta, and return its size in bytes."""
+        patch = [{"op": "replace", "path": "/documents/changed", "value": revision}]
+        files = {
+            ".manifest": {"revision": revision, "roots": ["fleet", "documents"]},
+            "patch.json": {"data": patch},
+        }
+        delta = self._work / "www" / "delta"
+        with tarfile.open(delta, "w:gz") as archive:
+            for name, document in files.items():
+                content = json.dumps(document).encode()
+                entry = tarfile.TarInfo(name)
+                entry.size = len(content)
+                archive.addfile(entry, io.BytesIO(content))
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/bundles/fleet") as answer:
+            etag = answer.headers["ETag"]
+        self._rules.write_text(
+            f"if ($http_if_none_match = '{etag}') {{ rewrite ^ /delta last; }}\n"
+            "if ($http_if_none_match = '\"delta\"') { return 304; }\n"
+        )
+        self._process.send_signal(signal.SIGHUP)
+        return delta.stat().st_size
 
     def traffic(self) -> Traffic:
         """Return what was sent since nginx started."""
@@ -210,14 +240,22 @@ def measure(arguments: argparse.Namespace, work: Path) -> None:
             memory = sum(agent.memory_mb() for agent in agents)
             print(f"{'start':<12}{before}   {time.perf_counter() - began:.0f} s, {memory:.0f} MB")
             time.sleep(high)
-            at_rest = origin.traffic()
-            print(f"{'at rest':<12}{at_rest.since(before)}   in {high} s")
+            print(f"{'at rest':<12}{origin.traffic().since(before)}   in {high} s")
             origin.publish("r2", arguments.document_mb)
-            times = asyncio.run(times_to("r2", ports, time.perf_counter()))
-            shares = ", ".join(f"{share:.0%} {share_of(times, share):.2f} s" for share in SHARES)
-            print(f"{'revision':<12}{origin.traffic().since(at_rest)}   {shares}")
+            report("revision", "r2", ports, origin)
+            size = origin.publish_delta("r3")
+            print(f"a delta of {size} bytes")
+            report("delta", "r3", ports, origin)
         finally:
             stop_agents(agents)
+
+
+def report(name: str, revision: str, ports: list[int], origin: Origin) -> None:
+    """Wait until all agents decide by a revision just published, and print how they got there."""
+    before = origin.traffic()
+    times = asyncio.run(times_to(revision, ports, time.perf_counter()))
+    shares = ", ".join(f"{share:.0%} {share_of(times, share):.2f} s" for share in SHARES)
+    print(f"{name:<12}{origin.traffic().since(before)}   {shares}")
 
 
 def main() -> int:
