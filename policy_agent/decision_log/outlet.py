@@ -33,7 +33,7 @@ from policy_agent.model import Evaluator, JsonObject
 log = logging.getLogger(__name__)
 
 WRITE_OUT_SECONDS: Final = 0.5  # how long a buffered entry may wait where nothing is shipped
-LAST_RESORT_SECONDS: Final = 0.3  # of the budget of the last flush, kept for printing
+LAST_RESORT_SECONDS: Final = 0.5  # of the budget of the last flush, kept for printing
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +163,13 @@ class Outlet:
         What is printed stays in the spool: should there be a successor after all, it ships it.
         """
         deadline = time.monotonic() + budget_seconds
-        report = await self.flush(max(0.0, budget_seconds - LAST_RESORT_SECONDS), force=True)
+        shipping_seconds = max(0.0, budget_seconds - LAST_RESORT_SECONDS)
+        try:
+            # Cut off from outside as well: a receiver that hangs must not use up what is kept.
+            async with asyncio.timeout(shipping_seconds):
+                report = await self.flush(shipping_seconds, force=True)
+        except TimeoutError:
+            report = FlushReport(0, self.backlog_events)
         if report.left and self._spool is not None:
             try:
                 for raw in self._spool.pending():

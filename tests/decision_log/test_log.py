@@ -419,6 +419,17 @@ def test_what_cannot_be_shipped_at_the_end_is_printed_and_kept(
     assert stream.getvalue().count("\n") == 1
 
 
+def test_a_receiver_that_hangs_leaves_time_to_print_all_that_waits(open_log, receiver, decide):
+    stream = io.StringIO()
+    decision_log = open_log(stream=stream)
+    receiver.answer = lambda events, body: "hang"
+    for _ in range(200):
+        decision_log.record(decide(), None)
+    asyncio.run(decision_log.flush(0.7, force=True, is_last=True))
+    receiver.released.set()
+    assert stream.getvalue().count("\n") == 200
+
+
 def test_the_last_resort_can_be_declined(open_log, receiver, decide):
     stream = io.StringIO()
     decision_log = open_log(config={"last_resort": False}, stream=stream)
