@@ -18,7 +18,8 @@ def number_of(text: str) -> int | Number:
         PolicyError: it stands for none.
     """
     try:
-        return int(text) if text.lstrip("-").isdecimal() else Number(text)
+        is_integer = text.lstrip("-").isdecimal() and text != "-0"
+        return int(text) if is_integer else Number(text)
     except (ValueError, InvalidOperation) as exc:
         message = f"{text[:40]!r} is not a number"
         raise PolicyError([PolicyProblem("plan_error", message)]) from exc

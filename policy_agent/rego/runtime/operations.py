@@ -10,6 +10,7 @@ from typing import NoReturn
 
 from policy_agent.errors import EvaluationError, PolicyProblem
 from policy_agent.model import UNDEFINED
+from policy_agent.number import Number
 from policy_agent.rego.values import RegoSet, Value, equal, freeze, ordered_keys, thaw
 
 CONFLICT = "eval_conflict_error"
@@ -21,12 +22,20 @@ def dot(source: Value, key: Value) -> Value:
     if kind is dict:
         return source.get(key if type(key) is str else freeze(key), UNDEFINED)
     if kind is list:
+        if type(key) is Number:
+            key = _index(key)
         if type(key) is int and 0 <= key < len(source):
             return source[key]
         return UNDEFINED
     if kind is RegoSet:
         return source.members.get(freeze(key), UNDEFINED)
     return UNDEFINED
+
+
+def _index(number: Number) -> int | None:
+    """Return the index that a number written with a point stands for (OPA v1.22 util.Atoi64)."""
+    digits, _, zeros = number.text.partition(".")
+    return int(digits) if not zeros.strip("0") and digits.lstrip("-").isdecimal() else None
 
 
 def items(source: Value) -> Sequence[tuple[Value, Value]]:
