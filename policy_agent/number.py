@@ -7,7 +7,10 @@ as OPA does (`1.0`, `1e3` and `1.10` are echoed unchanged).
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Self
+from typing import Final, Self
+
+_MAX_BINARY_EXPONENT: Final = 100_000  # OPA v1.22 v1/ast/term.go
+_LOG2_OF_10: Final = 3.3219280948873626
 
 
 class Number(Decimal):
@@ -26,3 +29,8 @@ class Number(Decimal):
         self = super().__new__(cls, text)
         self.text = text
         return self
+
+
+def is_too_big(number: Decimal) -> bool:
+    """Return whether OPA's numbers cannot hold one, for its exponent."""
+    return bool(number) and abs(number.adjusted() * _LOG2_OF_10) > _MAX_BINARY_EXPONENT

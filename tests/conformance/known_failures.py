@@ -13,10 +13,5 @@ _BOTH = {
     "jwtencodesignheadererrors/No JSON Error": "the JSON error is worded differently than in Go",
     "time/time caching": "calls `test.sleep`, which only OPA's own test program has",
 }
-_EXPONENT = "exponents larger than what OPA's numbers hold are kept"
 
-KNOWN_FAILURES = {
-    **{f"{syntax}/{note}": reason for syntax in COUNTS for note, reason in _BOTH.items()},
-    "v1/jsonbuiltins/unmarshal number beyond the supported exponent is undefined": _EXPONENT,
-    "v1/jsonbuiltins/unmarshal number with too big an exponent is undefined": _EXPONENT,
-}
+KNOWN_FAILURES = {f"{syntax}/{note}": reason for syntax in COUNTS for note, reason in _BOTH.items()}

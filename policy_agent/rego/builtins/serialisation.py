@@ -5,17 +5,20 @@ Pure. Semantics of OPA v1.22 v1/topdown/encoding.go.
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final
 
 from policy_agent.codec import decode_json, decode_yaml, encode_json
 from policy_agent.errors import DocumentError
-from policy_agent.number import Number
+from policy_agent.number import Number, is_too_big
 from policy_agent.rego.builtins import operands
 from policy_agent.rego.builtins.big_float import double_text
 from policy_agent.rego.builtins.go_text import printable, to_bytes
 from policy_agent.rego.builtins.registry import Builtin, BuiltinError, operand_error
 from policy_agent.rego.builtins.value_text import value_text
 from policy_agent.rego.values import Value, ordered_keys, thaw, to_json, type_name
+
+_LARGE_EXPONENT: Final = re.compile(r"[eE][-+]?0*\d{5}")
 
 
 def _compact(document: Any) -> str:
@@ -79,12 +82,24 @@ def json_unmarshal(text: Value) -> Value:
     """Return the value that JSON stands for.
 
     Raises:
-        BuiltinError: the string is not JSON.
+        BuiltinError: the string is not JSON, or has a number that is too big.
     """
+    written = operands.need_string(text, 1)
     try:
-        return decode_json(to_bytes(operands.need_string(text, 1)))
+        value = decode_json(to_bytes(written))
     except DocumentError as exc:
         raise BuiltinError(str(exc)) from exc
+    if _LARGE_EXPONENT.search(written) and _has_too_big(value):
+        raise BuiltinError("invalid number: number too big")
+    return value
+
+
+def _has_too_big(document: Any) -> bool:
+    if isinstance(document, list):
+        return any(map(_has_too_big, document))
+    if isinstance(document, dict):
+        return any(map(_has_too_big, document.values()))
+    return isinstance(document, Number) and is_too_big(document)
 
 
 def json_is_valid(text: Value) -> bool:

@@ -13,7 +13,7 @@ from typing import Final
 
 from policy_agent.codec import decode_json
 from policy_agent.errors import DocumentError, Location
-from policy_agent.number import Number
+from policy_agent.number import Number, is_too_big
 from policy_agent.rego import ast
 from policy_agent.rego.parse import kinds as k
 from policy_agent.rego.parse.cursor import Cursor, State
@@ -34,9 +34,7 @@ _PRECEDENCE: Final = {
 _TIGHTEST: Final = 5
 _CONSTANTS: Final = {"null": None, "true": True, "false": False}
 _CONTROL = re.compile(r"[\0-\x1f]")
-_MAX_BINARY_EXPONENT: Final = 100_000  # OPA v1.22 v1/ast/term.go
 _MAX_EXPONENT: Final = 2**31 - 1  # of Go's big.Float
-_LOG2_OF_10: Final = 3.3219280948873626
 _MAX_INTEGER_DIGITS: Final = 4000  # Python reads no longer text as an int
 
 ROOT_DOCUMENTS: Final = frozenset({"input", "data"})
@@ -331,7 +329,7 @@ class TermParser(Cursor):
         if number is None:
             self.illegal("invalid float")
             return None
-        if number and abs(number.adjusted() * _LOG2_OF_10) > _MAX_BINARY_EXPONENT:
+        if is_too_big(number):
             self.error(self.here(), "number too big")
             return None
         if "." in prefix or written == "-0" or len(written) > _MAX_INTEGER_DIGITS:
