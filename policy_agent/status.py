@@ -52,6 +52,7 @@ class BundleStatus:
     Attributes:
         active_revision: None until the first activation.
         source: None until the first activation.
+        bundle_type: `snapshot` or `delta`, of the version that arrived last, as in OPA.
         copy_problem: why the copy on disk is not the active version, "" when it may be.
         message: why the last attempt failed, "" when it did not.
         loads: how often a version of it was activated.
@@ -63,7 +64,7 @@ class BundleStatus:
     source: SourceStatus | None = None
     copy_problem: str = ""
     size_bytes: int = 0
-    bundle_type: str = "snapshot"
+    bundle_type: str = ""
     last_request_at: datetime | None = None
     last_successful_request_at: datetime | None = None
     last_successful_download_at: datetime | None = None
@@ -92,7 +93,9 @@ class BundleStatus:
         if self.active_revision:
             body["active_revision"] = self.active_revision
         if self.size_bytes:
-            body |= {"type": self.bundle_type, "size": self.size_bytes}
+            body["size"] = self.size_bytes
+        if self.bundle_type:
+            body["type"] = self.bundle_type
         if self.source:
             body["source"] = self.source.to_json()
         if self.copy_problem:

@@ -6,16 +6,18 @@ was: the new one shares every document that no operation touches.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 from urllib.parse import unquote
 
 from policy_agent import codec
 from policy_agent.bundle import documents, roots
+from policy_agent.bundle.archive import MAX_PATH_SEGMENTS
 from policy_agent.bundle.manifest import read_manifest
+from policy_agent.bundle.patch import Operation, patched
 from policy_agent.errors import BundleDeltaError, BundleFormatError, DocumentError
-from policy_agent.model import Bundle, JsonObject, Manifest
+from policy_agent.model import Bundle, Manifest
 
 PATCH_NAME: Final = "patch.json"
 _OPERATIONS: Final = frozenset({"remove", "replace", "upsert"})
@@ -23,26 +25,17 @@ _OTHER_FILES: Final = {".rego": "policy", ".wasm": "wasm"}
 
 
 @dataclass(frozen=True, slots=True)
-class Operation:
-    """One change.
+class Delta:
+    """The manifest that holds from now on, and the changes that lead to it.
 
     Attributes:
-        op: `upsert` sets a value and makes the objects above it; in an array it inserts. `replace`
-            and `remove` need something to be there.
-        path: the keys down to the document, array indices as text.
+        base_revision: the only revision that it leads on from, None for any. OPA has no such thing
+            and overlooks it.
     """
-
-    op: str
-    path: tuple[str, ...]
-    value: Any = None
-
-
-@dataclass(frozen=True, slots=True)
-class Delta:
-    """The manifest that holds from now on, and the changes that lead to it."""
 
     manifest: Manifest
     operations: tuple[Operation, ...]
+    base_revision: str | None = None
 
 
 def is_delta(files: Mapping[str, bytes]) -> bool:
@@ -79,7 +72,10 @@ def read_delta(files: Mapping[str, bytes]) -> Delta:
                 f"manifest roots {roots.shown(manifest.roots)} do not permit data patch at path "
                 f"'{'/'.join(operation.path)}'"
             )
-    return Delta(manifest, operations)
+    base_revision = document.get("base_revision")
+    if base_revision is not None and not isinstance(base_revision, str):
+        raise _malformed("base_revision must be a string")
+    return Delta(manifest, operations, base_revision)
 
 
 def applied(delta: Delta, base: Bundle, *, etag: str | None, size_bytes: int) -> Bundle:
@@ -93,9 +89,11 @@ def applied(delta: Delta, base: Bundle, *, etag: str | None, size_bytes: int) ->
             f"delta bundle '{base.name}' has manifest roots {roots.shown(delta.manifest.roots)}, "
             f"the active bundle has {roots.shown(base.manifest.roots)}"
         )
-    data = base.data
-    for operation in delta.operations:
-        data = _changed(data, operation, 0)
+    if delta.base_revision not in (None, base.manifest.revision):
+        raise BundleDeltaError(
+            f"delta bundle '{base.name}' leads on from revision '{delta.base_revision}', "
+            f"active is '{base.manifest.revision}'"
+        )
     return replace(
         base,
         # How modules are to be read was said by the bundle that brought them.
@@ -104,7 +102,7 @@ def applied(delta: Delta, base: Bundle, *, etag: str | None, size_bytes: int) ->
             rego_version=base.manifest.rego_version,
             file_rego_versions=base.manifest.file_rego_versions,
         ),
-        data=data,
+        data=patched(base.data, delta.operations),
         etag=etag,
         size_bytes=size_bytes,
         kind="delta",
@@ -120,6 +118,8 @@ def _operation(entry: Any, place: int) -> Operation:
     path = _keys(text) if isinstance(text, str) else ()
     if not path:
         raise _malformed(f"data[{place}]: path must name a document below data")
+    if len(path) > MAX_PATH_SEGMENTS:
+        raise _malformed(f"data[{place}]: path is nested too deeply")
     if op != "remove" and "value" not in facts:
         raise _malformed(f"data[{place}]: {op} needs a value")
     return Operation(op, path, facts.get("value"))
@@ -130,54 +130,6 @@ def _keys(text: str) -> tuple[str, ...]:
     keys = trimmed.split("/") if trimmed else []
     # Percent escapes as in OPA's paths, then those of JSON Pointer (RFC 6901, section 4).
     return tuple(unquote(key).replace("~1", "/").replace("~0", "~") for key in keys)
-
-
-def _changed(document: Any, operation: Operation, depth: int) -> Any:
-    key, is_last = operation.path[depth], depth == len(operation.path) - 1
-    if isinstance(document, dict):
-        return _changed_object(document, operation, depth, key, is_last=is_last)
-    if isinstance(document, list):
-        return _changed_array(document, operation, depth, key, is_last=is_last)
-    raise _missing(operation)
-
-
-def _changed_object(
-    document: JsonObject, operation: Operation, depth: int, key: str, *, is_last: bool
-) -> JsonObject:
-    if key not in document and operation.op != "upsert":
-        raise _missing(operation)
-    if not is_last:
-        return {**document, key: _changed(document.get(key, {}), operation, depth + 1)}
-    if operation.op == "remove":
-        return {name: value for name, value in document.items() if name != key}
-    return {**document, key: operation.value}
-
-
-def _changed_array(
-    document: Sequence[Any], operation: Operation, depth: int, key: str, *, is_last: bool
-) -> list[Any]:
-    items = list(document)
-    if is_last and operation.op == "upsert" and key in ("-", str(len(items))):
-        return [*items, operation.value]
-    if not key.isascii() or not key.isdigit() or int(key) >= len(items):
-        raise _missing(operation)
-    index = int(key)
-    if not is_last:
-        items[index] = _changed(items[index], operation, depth + 1)
-    elif operation.op == "upsert":
-        items.insert(index, operation.value)
-    elif operation.op == "replace":
-        items[index] = operation.value
-    else:
-        del items[index]
-    return items
-
-
-def _missing(operation: Operation) -> BundleDeltaError:
-    return BundleDeltaError(
-        f"{PATCH_NAME}: {operation.op} /{'/'.join(operation.path)}: "
-        "the active bundle has no such document"
-    )
 
 
 def _malformed(what: str) -> BundleFormatError:

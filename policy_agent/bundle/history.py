@@ -27,13 +27,14 @@ def unchanged(status: BundleStatus, at: datetime) -> BundleStatus:
     return _cleared(replace(status, last_request_at=at, last_successful_request_at=at))
 
 
-def downloaded(status: BundleStatus, at: datetime) -> BundleStatus:
+def downloaded(status: BundleStatus, at: datetime, bundle: Bundle) -> BundleStatus:
     """Record that a readable bundle arrived; whether it can be activated is not known yet."""
     return replace(
         status,
         last_request_at=at,
         last_successful_request_at=at,
         last_successful_download_at=at,
+        bundle_type=bundle.kind,
     )
 
 

@@ -357,7 +357,7 @@ class BundleManager:
             slot.status = history.unchanged(slot.status, self._now())
             _confirm(slot)
             return None
-        slot.status = history.downloaded(slot.status, self._now())
+        slot.status = history.downloaded(slot.status, self._now(), bundle)
         if slot.active and bundle.raw and bundle.raw == slot.active.raw:
             slot.status = history.unchanged(slot.status, self._now())
             _confirm(slot)

@@ -6,7 +6,6 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from policy_agent.config.section import Section
 
@@ -15,7 +14,6 @@ TOKEN_ALGORITHMS: Final = SYMMETRIC_ALGORITHMS | frozenset(
     (*(f"{family}{bits}" for family in ("RS", "PS", "ES") for bits in (256, 384, 512)), "EdDSA")
 )
 _HEADER_NAME: Final = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]+")
-_LOOPBACK_HOSTS: Final = frozenset(("localhost", "127.0.0.1", "::1"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +98,7 @@ def _issuer(section: Section, name: str) -> Issuer:
         issuer=section.text("issuer", required=True),
         audiences=section.texts("audiences"),
         algorithms=section.texts("algorithms") or ("RS256",),
-        jwks_url=section.text("jwks_url"),
+        jwks_url=section.secure_url("jwks_url"),
         jwks=_jwks(section),
     )
     if not issuer.audiences:
@@ -114,13 +112,6 @@ def _issuer(section: Section, name: str) -> Issuer:
         section.problem("algorithms", "HS* must stand alone, with secrets given in jwks")
     if bool(issuer.jwks_url) == (issuer.jwks is not None):
         section.problem("jwks_url", "there must be exactly one of jwks_url and jwks")
-    elif issuer.jwks_url:
-        parts = urlsplit(issuer.jwks_url)
-        is_safe = parts.scheme == "https" or (
-            parts.scheme == "http" and parts.hostname in _LOOPBACK_HOSTS
-        )
-        if not is_safe or not parts.hostname:
-            section.problem("jwks_url", "must be an https URL (http is for loopback only)")
     section.finish()
     return issuer
 

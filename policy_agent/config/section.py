@@ -7,9 +7,12 @@ may be a secret.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
+from urllib.parse import urlsplit
 
 from policy_agent.number import Number
+
+_LOOPBACK_HOSTS: Final = frozenset(("localhost", "127.0.0.1", "::1"))
 
 
 class Findings:
@@ -65,6 +68,13 @@ class Section:
             self.problem(key, "must be a string")
             return default
         return value
+
+    def secure_url(self, key: str) -> str:
+        """Read an https URL; http is for this machine only."""
+        url = self.text(key)
+        if url and not _is_secure(url):
+            self.problem(key, "must be an https URL (http is for loopback only)")
+        return url
 
     def choice(self, key: str, allowed: tuple[str, ...]) -> str:
         """Read one of a few words; the first is the default."""
@@ -199,3 +209,13 @@ class Section:
             else:
                 self.problem(f"{key}[{position}]", "must be an object with a name")
         return named
+
+
+def _is_secure(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname
+    except ValueError:
+        return False
+    is_local = parts.scheme == "http" and host in _LOOPBACK_HOSTS
+    return bool(host) and (is_local or parts.scheme == "https")

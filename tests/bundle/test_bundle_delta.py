@@ -4,6 +4,7 @@ import contextlib
 import copy
 import json
 import re
+import time
 
 import pytest
 from hypothesis import given
@@ -204,3 +205,40 @@ def test_any_patch_is_applied_whole_or_refused_with_our_own_error(entries):
 def test_any_bytes_as_a_patch_end_in_our_own_error_or_a_delta(content):
     with contextlib.suppress(BundleError):
         read_delta({"patch.json": content})
+
+
+def test_many_changes_copy_what_they_change_once():
+    count = 50_000
+    wide = base({"a": {f"k{n}": n for n in range(count)}})
+    entries = [{"op": "replace", "path": f"/a/k{n}", "value": 0} for n in range(count)]
+    delta = read_delta({"patch.json": json.dumps({"data": entries}).encode()})
+    before = time.process_time()
+    after = applied(delta, wide, etag=None, size_bytes=1)
+    assert time.process_time() - before < 5, "each change copied everything"
+    assert not any(after.data["a"].values())
+    assert sum(wide.data["a"].values()) == sum(range(count))
+
+
+@pytest.mark.parametrize(
+    ("path", "error"),
+    [
+        pytest.param("/a/list/" + "9" * 5000, BundleDeltaError, id="index of many digits"),
+        pytest.param("/a" * 65, BundleFormatError, id="deep"),
+    ],
+)
+def test_paths_beyond_all_use_are_refused(path, error):
+    content = json.dumps({"data": [{"op": "upsert", "path": path, "value": 1}]}).encode()
+    with pytest.raises(error):
+        applied(read_delta({"patch.json": content}), base(), etag=None, size_bytes=1)
+
+
+def test_a_delta_may_name_the_only_revision_that_it_leads_on_from():
+    def delta(revision):
+        content = json.dumps({"data": [], "base_revision": revision}).encode()
+        return read_delta({"patch.json": content})
+
+    assert applied(delta("r1"), base(), etag=None, size_bytes=1).data == DATA
+    with pytest.raises(BundleDeltaError, match="leads on from revision 'other'"):
+        applied(delta("other"), base(), etag=None, size_bytes=1)
+    with pytest.raises(BundleFormatError, match="base_revision must be a string"):
+        delta(1)

@@ -168,6 +168,9 @@ def test_a_bundle_signed_in_kms_verifies_by_kms(source, kms, monkeypatch, capsys
     [
         pytest.param({"key": "x", "key_path": "/k"}, "key_path: does not go together", id="two"),
         pytest.param({"jwks_url": "http://example.com"}, "jwks_url: must be an https", id="http"),
+        pytest.param(
+            {"jwks_url": "http://127.0.0.1.example.com"}, "must be an https", id="almost local"
+        ),
         pytest.param({"kms_key_id": "k", "algorithm": "HS256"}, "with a public key", id="secret"),
         pytest.param({}, "key: is required", id="none"),
     ],

@@ -1,15 +1,20 @@
 """What signatures say beyond OPA's: several signers, time limits, and no way back."""
 
 import asyncio
+import gzip
+import io
 import re
+import tarfile
+from tarfile import PAX_FORMAT, SYMTYPE
 
 import pytest
 
+from policy_agent.bundle.reader import read_bundle
 from policy_agent.bundle.rollback import HighestVersion
 from policy_agent.bundle.verify import verify
 from policy_agent.config import Key, Signing, parse_config
-from policy_agent.errors import BundleVerificationError, ConfigError
-from tests.bundle.archives import archive, module
+from policy_agent.errors import BundleError, BundleVerificationError, ConfigError
+from tests.bundle.archives import archive, entry, module, tar_of
 from tests.bundle.serving import Answer, bundle_server
 from tests.bundle.signing import listed, signature_file, token, write_key_pair
 from tests.bundle.test_bundle_manager import START, Rig, sources
@@ -276,3 +281,98 @@ def test_a_key_that_only_signs_vouches_for_nothing():
     forged = token({"files": listed(FILES)}, header={"alg": "HS256", "kid": "o"}, secret="")
     files = {**FILES, NAME: signature_file(forged)}
     refused(files, "verification key corresponding to ID o not found", keys=keys)
+
+
+def read(files_or_entries, **facts):
+    raw = files_or_entries if isinstance(files_or_entries, bytes) else archive(files_or_entries)
+    return read_bundle("b", raw, signing=Signing(), keys=KEYS, now=START, **facts)
+
+
+def packed(*entries):
+    return tar_of(entry(path, content) for path, content in entries)
+
+
+GENUINE = [*signed_by("a").items()]
+FORGED = b"package a\n\nallow := false\n"
+
+
+@pytest.mark.parametrize(
+    ("raw", "message"),
+    [
+        pytest.param(archive(FILES), "missing .signatures.json", id="signature taken away"),
+        pytest.param(
+            archive(dict(FILES) | {".signatures.JSON": GENUINE[1][1]}),
+            "missing .signatures.json",
+            id="signature in capitals",
+        ),
+        pytest.param(
+            archive(signed_by("a") | {"evil_signatures.json": b"{}"}),
+            "file evil_signatures.json not included",
+            id="name that ends like a signature's",
+        ),
+        pytest.param(
+            archive(signed_by("a") | {"x.signatures.json/p.rego": FORGED}),
+            "file x.signatures.json/p.rego not included",
+            id="directory that is named like a signature",
+        ),
+        pytest.param(
+            archive(signed_by("a") | {"A/p.rego": FORGED}),
+            "file A/p.rego not included",
+            id="same name in capitals",
+        ),
+        pytest.param(
+            packed(*GENUINE, ("./a//p.rego", FORGED)), "is in the archive twice", id="second copy"
+        ),
+        pytest.param(
+            packed(*GENUINE, ("b/../a/p.rego", FORGED)), "leads outside", id="way back up"
+        ),
+        pytest.param(
+            archive(dict(GENUINE) | {"patch.json": b'{"data": []}'}),
+            "file patch.json not included",
+            id="snapshot made a delta",
+        ),
+        pytest.param(
+            archive({"patch.json": b'{"data": []}'}),
+            "missing .signatures.json",
+            id="delta without signature",
+        ),
+        pytest.param(
+            gzip.compress(packed(*GENUINE)) + gzip.compress(packed(("a/q.rego", FORGED))),
+            "data behind the end",
+            id="second archive behind the first",
+        ),
+        pytest.param(
+            gzip.compress(packed(*GENUINE)) + b"PK", "archive read failed", id="trailing bytes"
+        ),
+        pytest.param(
+            tar_of(
+                [*(entry(*pair) for pair in GENUINE), entry("l", kind=SYMTYPE, linkname="/etc")]
+            ),
+            "only regular files",
+            id="link",
+        ),
+        pytest.param(
+            tar_of(
+                [
+                    *(entry(*pair) for pair in GENUINE),
+                    entry("s", FORGED, pax_headers={"GNU.sparse.major": "1"}),
+                ]
+            ),
+            "sparse files are not allowed",
+            id="sparse file",
+        ),
+    ],
+)
+def test_a_signed_bundle_that_was_tampered_with_is_refused(raw, message):
+    with pytest.raises(BundleError, match=re.escape(message)):
+        read(raw)
+
+
+def test_a_global_header_does_not_rename_what_was_signed():
+    packed_with_header = io.BytesIO()
+    with tarfile.open(
+        fileobj=packed_with_header, mode="w", format=PAX_FORMAT, pax_headers={"path": "evil.rego"}
+    ) as tar:
+        for info, content in (entry(*pair) for pair in GENUINE):
+            tar.addfile(info, io.BytesIO(content))
+    assert set(read(packed_with_header.getvalue()).modules) == {"a/p.rego"}
