@@ -10,16 +10,14 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
-import subprocess
 import sys
-import tempfile
 from collections import defaultdict
 from pathlib import Path
 
-from benchmarks.contenders import AGENT, Contender, Running, contenders, find_opa
+from benchmarks.contenders import Contender, Running, contenders, find_opa
 from benchmarks.load import run_load
+from benchmarks.stage import stage
 
-ROOT = Path(__file__).parent.parent
 QUESTION = {
     "input": {
         "subject": {"id": "sue", "roles": ["support"], "region": "eu", "mfa": False},
@@ -40,20 +38,9 @@ def main() -> int:
     opa = find_opa()
     if opa is None:
         print("opa not found (set OPA_BIN or put it on the PATH): figures of the agent alone")
-    with tempfile.TemporaryDirectory(prefix="policy-agent-bench-") as directory:
-        work = Path(directory)
-        bundle = work / "orders.tar.gz"
-        source = str(ROOT / "bundles" / "orders")
-        build = [*AGENT, "build", source, "--ignore", "*_test.rego", "-o", str(bundle)]
-        subprocess.run([*build, "-r", "bench"], check=True)
-        command = [sys.executable, "-m", "benchmarks.receiver"]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as receiver:
-            try:
-                assert receiver.stdout is not None
-                url = f"http://127.0.0.1:{receiver.stdout.readline().strip()}"
-                figures = measure(contenders(work, bundle, url, opa), work, arguments)
-            finally:
-                receiver.terminate()
+    with stage() as ready:
+        rivals = contenders(ready.work, ready.bundle, ready.receiver_url, opa)
+        figures = measure(rivals, ready.work, arguments)
     print_table(figures)
     return 0
 

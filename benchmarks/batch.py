@@ -13,16 +13,14 @@ import asyncio
 import http.client
 import json
 import os
-import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
-from benchmarks.__main__ import QUESTION, ROOT
-from benchmarks.contenders import AGENT, Running, contenders
+from benchmarks.__main__ import QUESTION
+from benchmarks.contenders import Running, contenders
+from benchmarks.stage import stage
 
 PATH = "orders/authz/decision"
 COUNT = 1000
@@ -33,22 +31,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.batch", description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     rounds = parser.parse_args().rounds
-    with tempfile.TemporaryDirectory(prefix="policy-agent-bench-") as directory:
-        work = Path(directory)
-        bundle = work / "orders.tar.gz"
-        source = str(ROOT / "bundles" / "orders")
-        build = [*AGENT, "build", source, "--ignore", "*_test.rego", "-o", str(bundle)]
-        subprocess.run([*build, "-r", "bench"], check=True)
-        command = [sys.executable, "-m", "benchmarks.receiver"]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as receiver:
-            assert receiver.stdout is not None
-            url = f"http://127.0.0.1:{receiver.stdout.readline().strip()}"
-            agent = Running(contenders(work, bundle, url, None)[0], work)
-            try:
-                compare(agent, rounds)
-            finally:
-                agent.stop()
-                receiver.terminate()
+    with stage() as ready:
+        [rival] = contenders(ready.work, ready.bundle, ready.receiver_url, None)
+        agent = Running(rival, ready.work)
+        try:
+            compare(agent, rounds)
+        finally:
+            agent.stop()
     return 0
 
 

@@ -18,17 +18,15 @@ import resource
 import socket
 import statistics
 import struct
-import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Awaitable, Callable
 from functools import partial
-from pathlib import Path
 from typing import Any, cast
 
-from benchmarks.__main__ import QUESTION, ROOT
-from benchmarks.contenders import AGENT, Running, contenders, find_opa
+from benchmarks.__main__ import QUESTION
+from benchmarks.contenders import Running, contenders, find_opa
+from benchmarks.stage import stage
 
 PATH = "/v1/data/orders/authz/decision"
 PAUSE_SECONDS = 0.05
@@ -42,25 +40,13 @@ def main() -> int:
     parser.add_argument("--idle", type=int, default=10_000, help="idle connections")
     arguments = parser.parse_args()
     allow_files(arguments.idle + 2000)
-    with tempfile.TemporaryDirectory(prefix="policy-agent-bench-") as directory:
-        work = Path(directory)
-        bundle = work / "orders.tar.gz"
-        source = str(ROOT / "bundles" / "orders")
-        build = [*AGENT, "build", source, "--ignore", "*_test.rego", "-o", str(bundle)]
-        subprocess.run([*build, "-r", "bench"], check=True)
-        command = [sys.executable, "-m", "benchmarks.receiver"]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as receiver:
-            assert receiver.stdout is not None
-            url = f"http://127.0.0.1:{receiver.stdout.readline().strip()}"
+    with stage() as ready:
+        for rival in contenders(ready.work, ready.bundle, ready.receiver_url, find_opa()):
+            server = Running(rival, ready.work)
             try:
-                for contender in contenders(work, bundle, url, find_opa()):
-                    server = Running(contender, work)
-                    try:
-                        besiege(server, arguments.seconds, arguments.idle)
-                    finally:
-                        server.stop()
+                besiege(server, arguments.seconds, arguments.idle)
             finally:
-                receiver.terminate()
+                server.stop()
     return 0
 
 
