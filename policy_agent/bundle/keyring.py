@@ -38,7 +38,13 @@ class Keyring:
         self._clock = clock
         self._loaded: dict[str, dict[str, Key]] = {}
         self._loaded_at: dict[str, Moment] = {}
+        self._problems: dict[str, str] = {}
         self.keys: Mapping[str, Key] = {key.id: key for key in configured.values() if key.key}
+
+    @property
+    def problem(self) -> str:
+        """Why keys are missing, "" when none is."""
+        return "; ".join(self._problems.values())
 
     async def renew(self, timeout_seconds: float) -> float:
         """Load the keys that are missing, and JWKS that are too old; failures are logged.
@@ -73,18 +79,23 @@ class Keyring:
     async def _load(self, key: Key, timeout_seconds: float) -> dict[str, Key] | None:
         try:
             if key.jwks_url:
-                return await _from_set(key, timeout_seconds)
-            if key.kms_key_id:
+                keys = await _from_set(key, timeout_seconds)
+            elif key.kms_key_id:
                 # Few agents verify with KMS.
                 from policy_agent.credentials import kms
 
                 text = await kms.public_key(key.kms_key_id, timeout_seconds)
+                keys = {key.id: replace(key, key=text)}
             else:
-                text = await asyncio.to_thread(_from_file, key)
+                keys = {key.id: replace(key, key=await asyncio.to_thread(_from_file, key))}
         except TransportError as exc:
-            log.warning("keys.%s: the key cannot be had: %s", key.id, exc)
+            problem = f"keys.{key.id}: the key cannot be had: {exc}"
+            log.warning("%s", problem)
+            if key.id not in self._loaded:
+                self._problems[key.id] = problem
             return None
-        return {key.id: replace(key, key=text)}
+        self._problems.pop(key.id, None)
+        return keys
 
 
 def _from_file(key: Key) -> str:

@@ -26,7 +26,7 @@ from policy_agent.bundle.rollback import HighestVersion
 from policy_agent.bundle.schedule import Clock, Moment, Schedule
 from policy_agent.bundle.switch import CompilePolicy, Failure, Outcome, compile_changed
 from policy_agent.config import FILE_SCHEME, BundleSource, Freshness, Key
-from policy_agent.errors import BundleError
+from policy_agent.errors import BundleError, BundleVerificationError
 from policy_agent.model import Bundle, JsonObject, Snapshot
 from policy_agent.service import ServiceClient
 from policy_agent.status import BundleStatus, SourceStatus, rfc3339
@@ -427,6 +427,8 @@ class BundleManager:
         return outcome.activated
 
     def _fail(self, slot: _Slot, error: Failure) -> None:
+        if isinstance(error, BundleVerificationError) and self._keyring.problem:
+            error = BundleVerificationError(f"{error} ({self._keyring.problem})")
         slot.status = history.failed(slot.status, error)
         log.warning("bundle %s: %s", slot.source.name, error)
 

@@ -15,7 +15,10 @@ from policy_agent.cli import main
 from policy_agent.config import Key, Signing, parse_config
 from policy_agent.errors import BundleVerificationError, ConfigError
 from policy_agent.publisher.bundle_files import read_bundle_files
-from tests.bundle.signing import write_key_pair
+from tests.bundle.archives import archive, module
+from tests.bundle.serving import Answer, bundle_server
+from tests.bundle.signing import SECRET, listed, signature_file, token, write_key_pair
+from tests.bundle.test_bundle_manager import Rig, sources
 from tests.real_servers import moto
 from tests.support import http_server, reply
 
@@ -178,3 +181,21 @@ def test_a_bundle_signed_in_kms_verifies_by_kms(source, kms, monkeypatch, capsys
 def test_where_a_key_comes_from_must_be_clear(key, problem):
     with pytest.raises(ConfigError, match=problem):
         parse_config({"keys": {"k": key}})
+
+
+def test_a_bundle_that_lacks_a_key_says_why_until_the_key_is_there(tmp_path):
+    path = tmp_path / "key"
+    files = {"a/p.rego": module("a")}
+    raw = archive({**files, ".signatures.json": signature_file(token({"files": listed(files)}))})
+    with bundle_server(authz=Answer(raw)) as server:
+        rig = Rig(tmp_path).build(
+            sources(server.url, "authz", signing=Signing()),
+            keys={"k": Key("k", "", "HS256", path=str(path))},
+        )
+        rig.start()
+        reason = "keys.k: the key cannot be had: no such file or directory"
+        assert rig.status().message == f"verification key not provided ({reason})"
+        path.write_text(SECRET.key)
+        rig.later()
+    assert rig.revisions == {"authz": ""}
+    assert rig.status().message == ""
