@@ -5,9 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
-from policy_agent.errors import EvaluationDeadlineError
+from policy_agent.errors import EvaluationDeadlineError, EvaluationError, PolicyProblem
+
+# Of results of built-in functions in one evaluation, together; small ones are not counted.
+MAX_RESULT_BYTES: Final = 256 << 20
 
 
 @dataclass(slots=True)
@@ -25,6 +28,7 @@ class Context:
         allow_net: hosts that built-ins may reach; None for all.
         runtime: what `opa.runtime` answers.
         builtin_errors: what went wrong in built-ins when not strict.
+        result_bytes: how much the results of built-ins may still take, roughly.
     """
 
     now_ns: int = field(default_factory=time.time_ns)
@@ -36,6 +40,7 @@ class Context:
     allow_net: frozenset[str] | None = None
     runtime: Mapping[str, Any] = field(default_factory=dict)
     builtin_errors: list[str] = field(default_factory=list)
+    result_bytes: int = MAX_RESULT_BYTES
     clock: Callable[[], float] = time.monotonic
 
     def check(self) -> None:
@@ -46,3 +51,16 @@ class Context:
         """
         if self.deadline is not None and self.clock() >= self.deadline:
             raise EvaluationDeadlineError("caller cancelled query execution")
+
+    def take(self, name: str, size_bytes: int) -> None:
+        """Count the result of a built-in function.
+
+        Raises:
+            EvaluationError: the results are more than an evaluation may make.
+            EvaluationDeadlineError: its time is up.
+        """
+        self.check()
+        self.result_bytes -= size_bytes
+        if self.result_bytes < 0:
+            message = f"{name}: results exceed {MAX_RESULT_BYTES >> 20} MB in one evaluation"
+            raise EvaluationError(PolicyProblem("eval_builtin_error", message))

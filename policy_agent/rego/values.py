@@ -24,6 +24,7 @@ from typing import Any, Final
 
 from policy_agent.codec import encode_json
 from policy_agent.number import Number
+from policy_agent.rego.work import spend
 
 Value = Any
 Frozen = Any
@@ -112,9 +113,11 @@ def freeze(value: Value) -> Frozen:
     if kind is bool:
         return FrozenBool.TRUE if value else FrozenBool.FALSE
     if kind is list:
-        return FrozenArray([freeze(item) for item in value])
+        spend(len(value))
+        return FrozenArray([item if type(item) is str else freeze(item) for item in value])
     if kind is dict:
-        pairs = [(key, freeze(item)) for key, item in value.items()]
+        spend(len(value))
+        pairs = [(key, item if type(item) is str else freeze(item)) for key, item in value.items()]
         return FrozenObject([OBJECT_MARK, *pairs])
     if kind is RegoSet:
         return FrozenSet(value.members)
@@ -127,8 +130,10 @@ def thaw(frozen: Frozen) -> Value:
     if kind is FrozenBool:
         return frozen.value
     if kind is FrozenArray:
+        spend(len(frozen))
         return [thaw(item) for item in frozen]
     if kind is FrozenObject:
+        spend(len(frozen))
         return {pair[0]: thaw(pair[1]) for pair in frozen if pair is not OBJECT_MARK}
     if kind is FrozenSet:
         return RegoSet({item: thaw(item) for item in frozen})
@@ -145,8 +150,10 @@ def equal(left: Value, right: Value) -> bool:
         booleans = kind is bool or type(right) is bool
         return numbers and not booleans and bool(left == right)
     if kind is list:
+        spend(len(left))
         return len(left) == len(right) and all(map(equal, left, right))
     if kind is dict:
+        spend(len(left))
         return left.keys() == right.keys() and all(
             equal(item, right[key]) for key, item in left.items()
         )
@@ -179,6 +186,7 @@ def compare(left: Value, right: Value) -> int:
 
 
 def _compare_items(left: list[Value], right: list[Value]) -> int:
+    spend(len(left))
     for one, two in zip(left, right, strict=False):
         if result := compare(one, two):
             return result
@@ -186,6 +194,7 @@ def _compare_items(left: list[Value], right: list[Value]) -> int:
 
 
 def _compare_objects(left: dict[Frozen, Value], right: dict[Frozen, Value]) -> int:
+    spend(len(left))
     left_keys, right_keys = ordered_keys(left), ordered_keys(right)
     for one, two in zip(left_keys, right_keys, strict=False):
         if result := compare(thaw(one), thaw(two)):
@@ -231,16 +240,24 @@ def to_json(value: Value) -> Any:
     """
     kind = type(value)
     if kind is dict:
-        return {_key_text(key): to_json(item) for key, item in value.items()}
-    if kind is list:
-        return [to_json(item) for item in value]
-    if kind is RegoSet:
-        return [to_json(item) for item in value]
+        spend(len(value))
+        return {
+            key if type(key) is str else _key_text(key): (
+                to_json(item) if type(item) in _CONTAINERS else item
+            )
+            for key, item in value.items()
+        }
+    if kind is list or kind is RegoSet:
+        spend(len(value))
+        return [to_json(item) if type(item) in _CONTAINERS else item for item in value]
     return value
 
 
+_CONTAINERS: Final = frozenset({dict, list, RegoSet})
+
+
 def _key_text(key: Frozen) -> str:
-    return key if type(key) is str else encode_json(to_json(thaw(key))).decode()
+    return encode_json(to_json(thaw(key))).decode()
 
 
 def with_exact_numbers(value: Any) -> Any:

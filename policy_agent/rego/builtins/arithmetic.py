@@ -11,7 +11,13 @@ from typing import Final
 
 from policy_agent.rego.builtins import big_float, operands
 from policy_agent.rego.builtins.big_float import BigFloat
-from policy_agent.rego.builtins.registry import Builtin, BuiltinError, operand_type_error
+from policy_agent.rego.builtins.registry import (
+    ELEMENT_SIZE,
+    Builtin,
+    BuiltinError,
+    check_size,
+    operand_type_error,
+)
 from policy_agent.rego.context import Context
 from policy_agent.rego.values import RegoSet, Value
 
@@ -188,6 +194,8 @@ def _range(context: Context, first: int, last: int, step: int) -> list[int]:
     up = first <= last
     wanted = range(first, last + 1, step) if up else range(first, last - 1, -step)
     values: list[int] = []
+    context.check()
+    check_size(abs(last - first) // step * ELEMENT_SIZE)
     # `len` refuses a range of more than an int64; slices of it do not.
     while chunk := wanted[len(values) : len(values) + _RANGE_CHUNK]:
         values.extend(chunk)

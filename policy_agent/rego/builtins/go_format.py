@@ -13,6 +13,7 @@ from typing import Final
 
 from policy_agent.rego.builtins.big_float import double_text
 from policy_agent.rego.builtins.go_text import quote, to_bytes
+from policy_agent.rego.builtins.registry import check_size
 
 Operand = str | int | float
 
@@ -236,7 +237,11 @@ class _Printer:
 
     def run(self) -> str:
         """Return the formatted text."""
+        size = shown = 0
         while self.at < len(self.text):
+            size += sum(map(len, self.out[shown:]))
+            shown = len(self.out)
+            check_size(size)
             percent = self.text.find("%", self.at)
             stop = len(self.text) if percent < 0 else percent
             self.out.append(self.text[self.at : stop])

@@ -20,6 +20,7 @@ from policy_agent.rego.values import (
     ordered_keys,
     thaw,
 )
+from policy_agent.rego.work import spend
 
 
 def walk(value: Value) -> list[Value]:
@@ -29,6 +30,7 @@ def walk(value: Value) -> list[Value]:
     while waiting:
         path, item = waiting.pop()
         found.append([path, item])
+        spend(len(path) + 1)
         kind = type(item)
         if kind is dict:
             steps = [([*path, thaw(key)], item[key]) for key in ordered_keys(item)]
@@ -59,6 +61,7 @@ def reachable(graph: Value, initial: Value) -> RegoSet:
     queue = deque((freeze(node), node) for node in _initial(initial))
     reached: dict[Frozen, Value] = {}
     while queue:
+        spend(1)
         key, node = queue.popleft()
         if key in reached or key not in nodes:
             continue

@@ -19,7 +19,7 @@ from policy_agent.rego.builtins.networks import (
 )
 from policy_agent.rego.builtins.nondeterminism import once
 from policy_agent.rego.builtins.operands import need_string
-from policy_agent.rego.builtins.registry import Builtin, BuiltinError
+from policy_agent.rego.builtins.registry import ELEMENT_SIZE, Builtin, BuiltinError, check_size
 from policy_agent.rego.context import Context
 from policy_agent.rego.values import RegoSet, Value, ordered_keys, thaw
 
@@ -87,6 +87,7 @@ def _contains_matches(cidrs: Value, others: Value) -> Value:
 def _expand(context: Context, cidr: Value) -> Value:
     network = _network(cidr)
     kind = type(network.address)
+    check_size((int(network.last) - int(network.first)) * ELEMENT_SIZE)
     members = {}
     for number in range(int(network.first), int(network.last) + 1):
         if number % _CHECK_EVERY == 0:

@@ -12,7 +12,7 @@ from policy_agent.rego.builtins import operands
 from policy_agent.rego.builtins.glob_intersection import intersect
 from policy_agent.rego.builtins.go_regexp import compile_pattern, expand
 from policy_agent.rego.builtins.go_text import from_bytes, quote, to_bytes
-from policy_agent.rego.builtins.registry import Builtin, BuiltinError
+from policy_agent.rego.builtins.registry import Builtin, BuiltinError, check_size
 from policy_agent.rego.values import Value
 
 
@@ -75,10 +75,13 @@ def replace(text: Value, pattern: Value, new: Value) -> str:
     raw = to_bytes(given)
     compiled = compile_pattern(wanted)
     out: list[bytes] = []
-    at = 0
+    at = size = 0
     for spans in compiled.find_all(raw):
         start, end = spans[0]
-        out += raw[at:start], expand(template, raw, spans, compiled.names)
+        new = expand(template, raw, spans, compiled.names)
+        size += len(new)
+        check_size(size)
+        out += raw[at:start], new
         at = end
     return from_bytes(b"".join([*out, raw[at:]])) if out else given
 

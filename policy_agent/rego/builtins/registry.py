@@ -12,6 +12,10 @@ from typing import Final
 from policy_agent.rego.values import Value, type_name
 
 BUILTIN_ERROR: Final = "eval_builtin_error"
+# Of one result, in characters. OPA has no limit; an agent in a function must have one.
+MAX_SIZE: Final = 64 << 20
+# What an element of an array or set counts as.
+ELEMENT_SIZE: Final = 16
 TYPE_ERROR: Final = "eval_type_error"
 
 
@@ -54,6 +58,16 @@ class BuiltinError(Exception):
 
 class HaltError(BuiltinError):
     """A built-in function failed in a way that always ends the evaluation."""
+
+
+def check_size(size: int) -> None:
+    """Refuse a result before it is made; `size` is in characters.
+
+    Raises:
+        HaltError: it is too large.
+    """
+    if size > MAX_SIZE:
+        raise HaltError(f"the result would be larger than {MAX_SIZE >> 20} MB")
 
 
 def operand_error(position: int, problem: str) -> BuiltinError:

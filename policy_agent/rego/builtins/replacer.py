@@ -9,6 +9,7 @@ import re
 from collections.abc import Sequence
 
 from policy_agent.rego.builtins.go_text import from_bytes, to_bytes
+from policy_agent.rego.builtins.registry import check_size
 
 
 def replace_pairs(text: str, pairs: Sequence[tuple[str, str]]) -> str:
@@ -19,7 +20,16 @@ def replace_pairs(text: str, pairs: Sequence[tuple[str, str]]) -> str:
         return _replace_bytes(text, pairs)
     substitutes = dict(reversed(pairs))
     pattern = "|".join(re.escape(old) for old, _ in pairs)
-    return re.sub(pattern, lambda found: substitutes[found[0]], text)
+    size = 0
+
+    def substitute(found: re.Match[str]) -> str:
+        nonlocal size
+        new = substitutes[found[0]]
+        size += len(new)
+        check_size(size)
+        return new
+
+    return re.sub(pattern, substitute, text)
 
 
 def _replace_bytes(text: str, pairs: Sequence[tuple[str, str]]) -> str:
@@ -43,5 +53,6 @@ def _replace_bytes(text: str, pairs: Sequence[tuple[str, str]]) -> str:
             at += 1
         else:
             out += found[1]
+            check_size(len(out))
             at += len(found[0])
     return from_bytes(bytes(out))

@@ -14,7 +14,7 @@ from typing import Final
 from policy_agent.number import Number
 from policy_agent.rego.builtins import operands
 from policy_agent.rego.builtins.go_format import Operand, sprintf
-from policy_agent.rego.builtins.registry import Builtin
+from policy_agent.rego.builtins.registry import Builtin, check_size
 from policy_agent.rego.builtins.value_text import value_text
 from policy_agent.rego.values import Value
 
@@ -51,6 +51,7 @@ def format_(text: Value, values: Value) -> str:
     template, items = operands.need_string(text, 1), operands.need_array(values, 2)
     plain = _plain(template)
     if plain and len(items) == len(plain[1]) and all(map(_fits, plain[1], items)):
+        check_size(sum(len(item) for item in items if type(item) is str))
         return plain[0] % tuple(items)
     return sprintf(template, [_operand(item) for item in items])
 

@@ -11,8 +11,10 @@ from typing import Final
 from policy_agent.rego.builtins import go_text, operands
 from policy_agent.rego.builtins.big_float import from_number
 from policy_agent.rego.builtins.registry import (
+    MAX_SIZE,
     Builtin,
     BuiltinError,
+    check_size,
     element_type_error,
     operand_error,
     operand_type_error,
@@ -35,6 +37,7 @@ def concat(separator: Value, whole: Value) -> str:
     if type(whole) is not list and type(whole) is not RegoSet:
         raise operand_type_error(2, whole, "set", "array")
     try:
+        check_size(len(joint) * len(whole) + sum(map(len, whole)))
         return joint.join(whole)
     except TypeError:
         wrong = next(member for member in whole if type(member) is not str)
@@ -122,6 +125,8 @@ def replace(text: Value, old: Value, new: Value) -> str:
     substitute = operands.need_string(new, 3)
     if not search:
         return replace_pairs(whole, [(search, substitute)])
+    if len(whole) * len(substitute) > MAX_SIZE:
+        check_size(whole.count(search) * len(substitute))
     return whole.replace(search, substitute)
 
 

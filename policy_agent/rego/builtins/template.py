@@ -15,7 +15,7 @@ from policy_agent.rego.builtins import operands
 from policy_agent.rego.builtins.go_format import sprintf
 from policy_agent.rego.builtins.go_text import to_bytes
 from policy_agent.rego.builtins.operands import is_number
-from policy_agent.rego.builtins.registry import Builtin, BuiltinError
+from policy_agent.rego.builtins.registry import Builtin, BuiltinError, check_size
 from policy_agent.rego.builtins.template_syntax import (
     Block,
     Call,
@@ -25,6 +25,7 @@ from policy_agent.rego.builtins.template_syntax import (
     parse_template,
 )
 from policy_agent.rego.values import RegoSet, Value
+from policy_agent.rego.work import spend
 
 _HTML: Final = str.maketrans(
     {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&#34;", "'": "&#39;", "\0": "\ufffd"}
@@ -154,12 +155,14 @@ class _Renderer:
     def __init__(self, root: Any) -> None:
         self.variables: list[tuple[str, Any]] = [("$", root)]
         self.out: list[str] = []
+        self.size = 0
 
     def run(self, nodes: list[Any], dot: Any) -> None:
         depth = len(self.variables)
         for node in nodes:
+            spend(1)
             if isinstance(node, str):
-                self.out.append(node)
+                self._write(node)
             elif isinstance(node, Jump):
                 raise _BreakError if node.kind == "break" else _ContinueError
             elif isinstance(node, Block):
@@ -167,8 +170,13 @@ class _Renderer:
             else:
                 value = self._assigned(node, dot)
                 if not node.variables:
-                    self.out.append(_show(value))
+                    self._write(_show(value))
         del self.variables[depth:]
+
+    def _write(self, text: str) -> None:
+        self.out.append(text)
+        self.size += len(text)
+        check_size(self.size)
 
     def _block(self, block: Block, dot: Any) -> None:
         depth = len(self.variables)

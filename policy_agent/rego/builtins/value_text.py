@@ -9,6 +9,7 @@ from typing import Final
 
 from policy_agent.rego.builtins.go_text import quote
 from policy_agent.rego.values import RegoSet, Value, ordered_keys, thaw
+from policy_agent.rego.work import spend
 
 _WORDS: Final = {None: "null", True: "true", False: "false"}
 
@@ -20,6 +21,8 @@ def value_text(value: Value) -> str:
         return quote(value)
     if value is None or kind is bool:
         return _WORDS[value]
+    if kind is list or kind is RegoSet or kind is dict:
+        spend(len(value))
     if kind is list:
         return f"[{', '.join(map(value_text, value))}]"
     if kind is RegoSet:

@@ -6,7 +6,7 @@ from typing import Any
 
 from policy_agent.errors import EvaluationError, PolicyAgentError, PolicyProblem
 from policy_agent.model import UNDEFINED
-from policy_agent.rego import plan
+from policy_agent.rego import plan, work
 from policy_agent.rego.builtins import catalog
 from policy_agent.rego.codegen.program import Program, Resolve, StartAgain
 from policy_agent.rego.context import Context
@@ -51,6 +51,7 @@ class PlanRunner:
         run = self.program.entrypoint(entrypoint)
         context = context or Context()
         results: list[dict[str, Value]] = []
+        work.begin(context.check)
         try:
             run(Scope(context), input, self.data, results)
         except StartAgain:
