@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import gc
 import linecache
+import re
 import time
+from pathlib import Path
 
 import pytest
 
 from policy_agent.errors import EvaluationDeadlineError, EvaluationError, PolicyError
 from policy_agent.model import UNDEFINED
-from policy_agent.rego import plan
+from policy_agent.rego import Policy, plan
 from policy_agent.rego.codegen.program import Program
 from policy_agent.rego.context import Context
+from policy_agent.rego.plan_json import read_plan
 from policy_agent.rego.runtime.runner import PlanRunner
 from policy_agent.rego.values import RegoSet
 from tests.rego.plans.plan_building import (
@@ -29,6 +32,7 @@ from tests.rego.plans.plan_building import (
     value_of,
 )
 
+DOCUMENTATION = Path(__file__).parents[3] / "docs" / "engine.md"
 HOSTILE = (
     "'",
     '"',
@@ -89,6 +93,15 @@ def test_source_reads_like_the_rule():
         "    scope[0] = U",
         "    return U",
     ]
+
+
+def test_the_documentation_shows_what_is_generated():
+    text = DOCUMENTATION.read_text("utf-8")
+    rule_text = re.search(r"`package app` with `(.+?)` becomes:", text)
+    source = re.search(r"```python\n(def f0.+?)```", text, re.DOTALL)
+    with Policy.from_modules({"app.rego": f"package app\n{rule_text[1]}\n"}) as made:
+        program = Program(read_plan(made.plan(["app/allow"])))
+    assert program.source("g0.data.app.allow") == source[1]
 
 
 def test_a_constant_rule_ends_with_the_first_alternative_that_holds():
