@@ -99,6 +99,8 @@ def test_the_documentation_shows_what_is_generated():
     text = DOCUMENTATION.read_text("utf-8")
     rule_text = re.search(r"`package app` with `(.+?)` becomes:", text)
     source = re.search(r"```python\n(def f0.+?)```", text, re.DOTALL)
+    assert rule_text
+    assert source
     with Policy.from_modules({"app.rego": f"package app\n{rule_text[1]}\n"}) as made:
         program = Program(read_plan(made.plan(["app/allow"])))
     assert program.source("g0.data.app.allow") == source[1]
