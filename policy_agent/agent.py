@@ -65,6 +65,7 @@ class Agent:
         self.config = config
         self._problem = problem
         self.invocation: JsonObject = {}
+        self._may_be_copied = False
         directory = Path(config.persistence_directory)
         options = CompileOptions(rego_version=config.rego_version)
         self.bundles = BundleManager(
@@ -179,14 +180,18 @@ class Agent:
             except TransportError as exc:
                 log.error("status: %s", exc)
 
-    def prepare_for_copies(self) -> None:
-        """End what only one agent may go on with, before SnapStart makes many of this one.
+    def expect_copies(self) -> None:
+        """Be ready to be copied by SnapStart at any moment until the first invocation begins.
 
-        A copy that has recorded nothing yet begins a stream of its own; two that went on with the
-        same one would give the same numbers to different decisions.
+        Nothing tells when that happens. Copies that went on with one stream would give the same
+        numbers to different decisions, so until then each decision gets a stream of its own.
         """
-        if self.decision_log is not None:
-            self.decision_log.close_stream()
+        self._may_be_copied = True
+
+    def begin_invocation(self, facts: JsonObject) -> None:
+        """Note that decisions are part of this invocation from now on."""
+        self.invocation = facts
+        self._may_be_copied = False
 
     def close(self) -> None:
         """Release the policy engine and the spool, which stays on disk."""
@@ -210,6 +215,8 @@ class Agent:
     def _record(self, decision: Decision, policy: Evaluator | None) -> None:
         if self.decision_log is not None:
             self.decision_log.record(decision, policy)
+            if self._may_be_copied:
+                self.decision_log.close_stream()
 
     def _explain(self) -> None:
         failures = [

@@ -55,6 +55,8 @@ async def _run(registration: Registration, listener: _socket.socket | None) -> i
     api = ExtensionsApi(registration)
     config, problem = read_config()
     agent = Agent(config, problem=problem)
+    if os.environ.get(INITIALIZATION_TYPE_VARIABLE) == SNAP_START:
+        agent.expect_copies()
     try:
         await agent.start(INIT_TIMEOUT_SECONDS)
         if agent.init_failure:
@@ -71,8 +73,6 @@ async def _run(registration: Registration, listener: _socket.socket | None) -> i
 
 
 async def _work_by_events(agent: Agent, api: ExtensionsApi) -> int:
-    if os.environ.get(INITIALIZATION_TYPE_VARIABLE) == SNAP_START:
-        agent.prepare_for_copies()
     telemetry = FinishedRequests()
     receiver = TelemetryListener(telemetry)
     try:
@@ -169,7 +169,7 @@ class _Work:
 
     def invoked(self, event: Event) -> None:
         log.debug("Invocation %s", event.request_id)
-        self._agent.invocation = _facts_of(event)
+        self._agent.begin_invocation(_facts_of(event))
 
     def finished(self, after_response_ms: float) -> None:
         self._agent.finished(after_response_ms)
