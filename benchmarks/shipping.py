@@ -14,9 +14,10 @@ import sys
 import tempfile
 import time
 import urllib.request
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+from msgspec.structs import replace
 
 from benchmarks.__main__ import QUESTION
 from policy_agent.config import DecisionLogs, Delays, Service

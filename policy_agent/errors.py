@@ -30,8 +30,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
+
+from msgspec import Struct
 
 
 class PolicyAgentError(Exception):
@@ -108,8 +109,7 @@ class BundleDeltaError(BundleError):
     """The delta does not lead on from the active bundle; only a snapshot helps."""
 
 
-@dataclass(frozen=True, slots=True)
-class Location:
+class Location(Struct, frozen=True):
     """Where in a policy: file as named in the bundle, row and column from 1."""
 
     file: str
@@ -117,8 +117,7 @@ class Location:
     col: int = 1
 
 
-@dataclass(frozen=True, slots=True)
-class PolicyProblem:
+class PolicyProblem(Struct, frozen=True):
     """One error of a policy in OPA's form; `code` is "" where OPA gives none."""
 
     code: str

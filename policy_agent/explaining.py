@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from policy_agent.bundle.activate import combine
 from policy_agent.errors import EvaluationError
@@ -23,8 +24,7 @@ if TYPE_CHECKING:
     from policy_agent.rego.tracing.recorder import Recorder
 
 
-@dataclass(frozen=True, slots=True)
-class _Watched:
+class _Watched(Struct, frozen=True):
     """A policy that tells the recorder where it is, and its modules as parsed."""
 
     snapshot: Snapshot

@@ -8,10 +8,10 @@ import logging
 import os
 import socket
 from collections.abc import Coroutine
-from dataclasses import replace
 from typing import Any
 
 import uvloop
+from msgspec.structs import replace
 
 from policy_agent.agent import Agent
 from policy_agent.config import Config, Delays, default_config, parse_config

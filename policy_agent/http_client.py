@@ -19,10 +19,13 @@ import threading
 import time
 from base64 import b64encode
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from typing import ClassVar
 from urllib.parse import unquote, urljoin, urlsplit
 
+from msgspec import Struct, field
+
 from policy_agent.errors import TransportError
+from policy_agent.record import Record
 
 MAX_REDIRECTS = 10  # Go's net/http default
 READ_BYTES = 65536
@@ -30,18 +33,18 @@ _REDIRECTS = (301, 302, 303, 307, 308)
 _CREDENTIAL_HEADERS = ("authorization", "cookie", "x-amz-security-token")
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(Record, frozen=True):
     """One request; `headers` are sent as they are, `body` None means none."""
+
+    unshown: ClassVar[frozenset[str]] = frozenset({"headers", "body"})
 
     method: str
     url: str
-    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
-    body: bytes | None = field(default=None, repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Response:
+class Response(Struct, frozen=True):
     """A whole answer; header names are lower case."""
 
     status: int
@@ -76,8 +79,7 @@ class Received:
         self._pieces.append(piece)
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(Struct, frozen=True):
     """What one call may take.
 
     Attributes:
@@ -240,8 +242,7 @@ class _Call:
             raise TransportError(msg)
 
 
-@dataclass(frozen=True, slots=True)
-class _Connection:
+class _Connection(Struct, frozen=True):
     http: http.client.HTTPConnection
     headers: Mapping[str, str] = field(default_factory=dict)
     plain_proxy: bool = False

@@ -10,8 +10,9 @@ import contextlib
 import os
 import socket
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from policy_agent.errors import ConfigError
 from policy_agent.lifecycle import bootstrap
@@ -19,8 +20,7 @@ from policy_agent.lifecycle import bootstrap
 _UNIX: Final = "unix"
 
 
-@dataclass(frozen=True, slots=True)
-class Listener:
+class Listener(Struct, frozen=True):
     """An open socket; `url` says where and how it is served."""
 
     sock: socket.socket

@@ -6,10 +6,13 @@ bytes -> `Bundle` -> policy in a `Snapshot` -> `Decision` -> decision log event.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from enum import Enum
 from functools import cached_property
-from typing import Any, Final, Literal, Protocol
+from typing import Any, ClassVar, Final, Literal, Protocol
+
+from msgspec import Struct, field
+
+from policy_agent.record import Record
 
 
 class Undefined(Enum):
@@ -76,8 +79,7 @@ class Evaluator(Protocol):
         """Release what the engine holds; evaluating afterwards is a programming error."""
 
 
-@dataclass(frozen=True, slots=True)
-class Manifest:
+class Manifest(Struct, frozen=True):
     """A bundle's `.manifest` (OPA docs, management-bundles, "Bundle File Format")."""
 
     revision: str = ""
@@ -87,8 +89,7 @@ class Manifest:
     metadata: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Bundle:
+class Bundle(Record, frozen=True):
     """One bundle whose bytes passed every check that needs no other bundle.
 
     Attributes:
@@ -107,22 +108,23 @@ class Bundle:
             never.
     """
 
+    unshown: ClassVar[frozenset[str]] = frozenset({"plan", "raw"})
+
     name: str
     manifest: Manifest
     modules: Mapping[str, str]
     data: JsonObject
     etag: str | None = None
-    plan: bytes | None = field(default=None, repr=False)
+    plan: bytes | None = None
     rego_versions: Mapping[str, int] = field(default_factory=dict)
     size_bytes: int = 0
     kind: Literal["delta", "snapshot"] = "snapshot"
-    raw: bytes = field(default=b"", repr=False)
+    raw: bytes = b""
     version: int | None = None
     expires_at: float | None = None
 
 
-@dataclass(frozen=True)
-class Snapshot:
+class Snapshot(Struct, frozen=True, dict=True):
     """All active bundles compiled together; replaced as a whole, never changed.
 
     Attributes:
@@ -139,8 +141,7 @@ class Snapshot:
 
 
 # Not frozen, though never changed: one is made for each decision, and freezing takes 2 us.
-@dataclass(slots=True)
-class Decision:
+class Decision(Struct):
     """One answered question, complete enough to be logged (OPA's EventV1).
 
     Attributes:
@@ -180,8 +181,7 @@ class Decision:
     cache_hit: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Fulfilment:
+class Fulfilment(Struct, frozen=True):
     """A report of what became of one decision's obligations.
 
     Attributes:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 import os
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from policy_agent.config import Config, default_config, parse_config, with_bundle_path
 from policy_agent.config.source import read_document

@@ -7,10 +7,10 @@ import contextlib
 import logging
 import signal
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import uvloop
+from msgspec import Struct
 
 from policy_agent.agent import Agent
 from policy_agent.config import Config, Delays
@@ -30,8 +30,7 @@ START_TIMEOUT_SECONDS = 30
 STATUS_DELAYS = Delays(10, 20)  # between looks at the status where no decisions are shipped
 
 
-@dataclass(frozen=True, slots=True)
-class Sidecar:
+class Sidecar(Struct, frozen=True):
     """What the command line decides, by OPA's flags.
 
     Attributes:

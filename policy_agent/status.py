@@ -6,9 +6,10 @@ Pure values: the component that owns one replaces it; `GET /v1/status` and statu
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+
+from msgspec import Struct, field
 
 from policy_agent.errors import PolicyProblem
 from policy_agent.model import JsonObject
@@ -25,8 +26,7 @@ class State(StrEnum):
     ERROR = "ERROR"
 
 
-@dataclass(frozen=True, slots=True)
-class SourceStatus:
+class SourceStatus(Struct, frozen=True):
     """Where the active version of a bundle came from.
 
     Attributes:
@@ -45,8 +45,7 @@ class SourceStatus:
         return body | ({"reason": self.reason} if self.reason else {})
 
 
-@dataclass(frozen=True, slots=True)
-class BundleStatus:
+class BundleStatus(Struct, frozen=True):
     """One bundle's history; times are aware UTC.
 
     Attributes:
@@ -103,8 +102,7 @@ class BundleStatus:
         return body | _failure(self.code, self.message, self.http_code, self.problems)
 
 
-@dataclass(frozen=True, slots=True)
-class DecisionLogStatus:
+class DecisionLogStatus(Struct, frozen=True):
     """How shipping stands.
 
     Attributes:

@@ -11,6 +11,7 @@ FLOOR = {
     *(
         "logs",
         "model",
+        "record",
         "number",
         "service",
         "status",

@@ -8,16 +8,16 @@ rules and data collide is for the engine to say.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from itertools import combinations
+
+from msgspec import Struct, field
 
 from policy_agent.bundle import documents, roots
 from policy_agent.errors import BundleActivationError
 from policy_agent.model import Bundle, JsonObject, Manifest
 
 
-@dataclass(frozen=True, slots=True)
-class Combined:
+class Combined(Struct, frozen=True):
     """What the engine compiles.
 
     Attributes:

@@ -7,9 +7,10 @@ section 4.1.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
+
+from msgspec import Struct
 
 from policy_agent.errors import BundleVerificationError
 from policy_agent.model import JsonObject
@@ -19,8 +20,7 @@ from policy_agent.status import rfc3339
 MAX_VERSION: Final = (1 << 63) - 1  # what every reader of JSON can hold
 
 
-@dataclass(frozen=True, slots=True)
-class Vouched:
+class Vouched(Struct, frozen=True):
     """What the signatures of a bundle say beside its files.
 
     Attributes:

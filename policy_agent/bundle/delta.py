@@ -7,9 +7,11 @@ was: the new one shares every document that no operation touches.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from typing import Any, Final
 from urllib.parse import unquote
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from policy_agent import codec
 from policy_agent.bundle import documents, roots
@@ -24,8 +26,7 @@ _OPERATIONS: Final = frozenset({"remove", "replace", "upsert"})
 _OTHER_FILES: Final = {".rego": "policy", ".wasm": "wasm"}
 
 
-@dataclass(frozen=True, slots=True)
-class Delta:
+class Delta(Struct, frozen=True):
     """The manifest that holds from now on, and the changes that lead to it.
 
     Attributes:

@@ -9,13 +9,15 @@ from __future__ import annotations
 import http
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import ClassVar, Final, Protocol
 from urllib.parse import urlsplit
+
+from msgspec import Struct
 
 from policy_agent.bundle.archive import MAX_ARCHIVE_BYTES
 from policy_agent.errors import BundleDownloadError, TransportError
 from policy_agent.http_client import Limits, Received, Request, Response
+from policy_agent.record import Record
 
 LONG_POLL_TYPE: Final = "application/vnd.openpolicyagent.bundles"
 _OK: Final = 200
@@ -25,16 +27,16 @@ _RANGE_NOT_SATISFIABLE: Final = 416
 _CONTENT_RANGE: Final = re.compile(r"bytes (\d+)-\d+/(\d+)")
 
 
-@dataclass(frozen=True, slots=True)
-class Downloaded:
+class Downloaded(Record, frozen=True):
     """The source's current bundle; `etag` is None when it sent none."""
 
-    raw: bytes = field(repr=False)
+    unshown: ClassVar[frozenset[str]] = frozenset({"raw"})
+
+    raw: bytes
     etag: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class NotModified:
+class NotModified(Struct, frozen=True):
     """The source's current bundle is the one whose ETag was sent."""
 
 
@@ -84,16 +86,17 @@ class Client(Protocol):
         """Send one request, or raise TransportError."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Partial:
+class _Partial(Record, frozen=True):
     """The beginning of a bundle whose rest did not arrive.
 
     Attributes:
         known: the ETag that was sent; to another one the same version may be another delta.
     """
 
+    unshown: ClassVar[frozenset[str]] = frozenset({"raw"})
+
     etag: str
-    raw: bytes = field(repr=False)
+    raw: bytes
     known: str | None = None
 
 

@@ -6,9 +6,10 @@ as a failed request, one that can be read but not activated as a successful one,
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime
 from typing import Final
+
+from msgspec.structs import replace
 
 from policy_agent.errors import BundleDownloadError, BundleError, PolicyError
 from policy_agent.model import Bundle

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import binascii
 import hmac
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from policy_agent import codec
 from policy_agent.config import Key
@@ -16,8 +17,7 @@ from policy_agent.errors import BundleVerificationError, DocumentError
 from policy_agent.model import JsonObject
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
+class Token(Struct, frozen=True):
     """A token's parts, of which nothing is checked; `signed` is what `signature` is about."""
 
     header: JsonObject

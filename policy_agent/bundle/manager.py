@@ -10,10 +10,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from policy_agent.bundle import history
 from policy_agent.bundle.claims import shown_time
@@ -36,8 +38,7 @@ log = logging.getLogger(__name__)
 LONG_POLL_MARGIN_SECONDS = 60  # for the answer itself, once the source has waited long enough
 
 
-@dataclass(slots=True)
-class _Slot:
+class _Slot(Struct):
     """One configured bundle and where it stands.
 
     Attributes:
@@ -53,8 +54,7 @@ class _Slot:
     arrived: _Arrival | None = None
 
 
-@dataclass(slots=True)
-class _Remote:
+class _Remote(Struct):
     """Where a bundle is downloaded from.
 
     `confirmed` is when the attempt began that found the active version to be the newest: nothing
@@ -68,8 +68,7 @@ class _Remote:
     confirmed: Moment | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Arrival:
+class _Arrival(Struct, frozen=True):
     """A version of a bundle, or (None) word that the active one is the newest.
 
     Attributes:

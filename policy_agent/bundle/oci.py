@@ -11,8 +11,9 @@ import hashlib
 import hmac
 import re
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from typing import Any, Final
+
+from msgspec import Struct
 
 from policy_agent.bundle.download import Downloaded, HttpOrigin, NotModified
 from policy_agent.bundle.registry import RegistryClient
@@ -36,8 +37,7 @@ _REFERENCE: Final = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Reference:
+class Reference(Struct, frozen=True):
     """A repository and what to take from it: a tag, or a digest, which wins."""
 
     repository: str

@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, MutableMapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from policy_agent.bundle.download import HttpOrigin, NotModified, Origin
 from policy_agent.config import BundleSource, Service
@@ -24,8 +25,7 @@ Read = Callable[[bytes, str | None], Bundle]
 Clients = MutableMapping[str, ServiceClient]
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """What an origin answered.
 
     Attributes:

@@ -7,8 +7,9 @@ shared with the original, which decisions in flight still read.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any, Final
+
+from msgspec import Struct
 
 from policy_agent.errors import BundleDeltaError
 from policy_agent.model import JsonObject
@@ -16,8 +17,7 @@ from policy_agent.model import JsonObject
 _MISSING: Final = object()
 
 
-@dataclass(frozen=True, slots=True)
-class Operation:
+class Operation(Struct, frozen=True):
     """One change.
 
     Attributes:

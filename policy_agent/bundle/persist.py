@@ -12,15 +12,15 @@ import contextlib
 import hashlib
 import logging
 import os
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 from urllib.parse import quote
 
 from policy_agent import codec
 from policy_agent.bundle.archive import MAX_ARCHIVE_BYTES
 from policy_agent.bundle.local_file import read_regular_file
 from policy_agent.errors import DocumentError
+from policy_agent.record import Record
 
 log = logging.getLogger(__name__)
 
@@ -30,11 +30,12 @@ _REFUSED_NAME: Final = "bundle.tar.gz.refused"
 _ROOT_UID: Final = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Copy:
+class Copy(Record, frozen=True):
     """An archive as downloaded; `etag` is None when none is known to belong to it."""
 
-    raw: bytes = field(repr=False)
+    unshown: ClassVar[frozenset[str]] = frozenset({"raw"})
+
+    raw: bytes
     etag: str | None
 
 

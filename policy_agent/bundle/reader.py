@@ -7,9 +7,10 @@ Which file is what, and the words of refusals, follow OPA v1.22 v1/bundle/bundle
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from types import MappingProxyType
 from typing import Final
+
+from msgspec.structs import replace
 
 from policy_agent.bundle import archive, documents, roots
 from policy_agent.bundle.claims import earliest

@@ -10,8 +10,10 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from policy_agent.config import Delays
 
@@ -20,8 +22,7 @@ _BACKOFF_FACTOR: Final = 1.6
 _BACKOFF_JITTER: Final = 0.2
 
 
-@dataclass(frozen=True, slots=True)
-class Clock:
+class Clock(Struct, frozen=True):
     """Where times and random draws come from.
 
     Attributes:
@@ -35,8 +36,7 @@ class Clock:
     uniform: Callable[[float, float], float] = random.uniform
 
 
-@dataclass(frozen=True, slots=True)
-class Moment:
+class Moment(Struct, frozen=True):
     """A point in time on both clocks."""
 
     wall: float
@@ -52,8 +52,7 @@ class Moment:
         return max(clock.wall() - self.wall, clock.monotonic() - self.monotonic)
 
 
-@dataclass(frozen=True, slots=True)
-class Schedule:
+class Schedule(Struct, frozen=True):
     """When one bundle was last asked for and how long to leave it."""
 
     delays: Delays

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, Protocol
+
+from msgspec import Struct
 
 from policy_agent.bundle.activate import combine
 from policy_agent.errors import BundleActivationError, BundleError, PolicyError
@@ -40,8 +41,7 @@ class CompilePolicy(Protocol):
 Failure = BundleError | PolicyError
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(Struct, frozen=True):
     """What came of compiling.
 
     Attributes:

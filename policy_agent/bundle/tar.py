@@ -9,8 +9,10 @@ is read in small pieces.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
 from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from policy_agent.errors import BundleFormatError
 
@@ -30,8 +32,7 @@ Read = Callable[[int], bytes]
 """Returns at most so many bytes, fewer only at the end of the stream."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Header:
+class _Header(Struct, frozen=True):
     name: bytes
     size_bytes: int
     kind: bytes

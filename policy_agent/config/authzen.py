@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Final
+
+from msgspec import Struct, field
 
 from policy_agent.config.section import Section
 
@@ -13,8 +14,7 @@ OBLIGATION_TYPES: Final = ("custom", "notification", "session_termination", "ste
 SEARCHES: Final = ("subject", "resource", "action")
 
 
-@dataclass(frozen=True, slots=True)
-class AuthZen:
+class AuthZen(Struct, frozen=True):
     """What of AuthZEN's API is served (Authorization API 1.0).
 
     Attributes:

@@ -5,18 +5,16 @@ What is left out of the configuration comes from the environment when a request 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from policy_agent.config.section import Section
 
 
-@dataclass(frozen=True, slots=True)
-class EnvironmentCredentials:
+class EnvironmentCredentials(Struct, frozen=True):
     """The variables that Lambda and AWS's tools set."""
 
 
-@dataclass(frozen=True, slots=True)
-class ProfileCredentials:
+class ProfileCredentials(Struct, frozen=True):
     """A profile of AWS's shared credentials file."""
 
     path: str = ""
@@ -24,16 +22,14 @@ class ProfileCredentials:
     region: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class MetadataCredentials:
+class MetadataCredentials(Struct, frozen=True):
     """The metadata endpoint of EC2 (with a role) or of a container (without)."""
 
     region: str
     role: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class WebIdentityCredentials:
+class WebIdentityCredentials(Struct, frozen=True):
     """A role taken on with a token from a file, as in EKS."""
 
     role_arn: str = ""
@@ -43,8 +39,7 @@ class WebIdentityCredentials:
     domain: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class AssumeRoleCredentials:
+class AssumeRoleCredentials(Struct, frozen=True):
     """A role taken on by means of other credentials."""
 
     by: AwsCredentials
@@ -63,8 +58,7 @@ AwsCredentials = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class AwsSigning:
+class AwsSigning(Struct, frozen=True):
     """Requests signed with AWS credentials.
 
     Attributes:

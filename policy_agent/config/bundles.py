@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from policy_agent.config.delays import Delays, read_delays
 from policy_agent.config.keys import Key
@@ -16,8 +17,7 @@ DEFAULT_POLLING: Final = Delays(60, 120)
 FILE_SCHEME: Final = "file://"
 
 
-@dataclass(frozen=True, slots=True)
-class Signing:
+class Signing(Struct, frozen=True):
     """What a bundle's signatures must satisfy.
 
     Attributes:
@@ -36,8 +36,7 @@ class Signing:
     allow_unsigned_deltas: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Freshness:
+class Freshness(Struct, frozen=True):
     """How old a bundle may be when it decides.
 
     Attributes:
@@ -52,16 +51,14 @@ class Freshness:
     wait_ms: int = 500
 
 
-@dataclass(frozen=True, slots=True)
-class Mirror:
+class Mirror(Struct, frozen=True):
     """Another place that has the same bundle."""
 
     service: Service
     resource: str
 
 
-@dataclass(frozen=True, slots=True)
-class BundleSource:
+class BundleSource(Struct, frozen=True):
     """Where one bundle comes from.
 
     Attributes:

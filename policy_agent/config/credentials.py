@@ -6,11 +6,13 @@ What these name is used by `policy_agent.credentials`, which is imported only wh
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, Union
+from typing import TYPE_CHECKING, ClassVar, Final, Union
+
+from msgspec import Struct, field
 
 from policy_agent.config.keys import Key
 from policy_agent.config.section import Section
+from policy_agent.record import Record
 
 if TYPE_CHECKING:
     from policy_agent.config.aws import AwsSigning
@@ -19,17 +21,17 @@ JWT_ASSERTION: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 _METHODS: Final = ("bearer", "client_tls", "oauth2", "s3_signing")
 
 
-@dataclass(frozen=True, slots=True)
-class Bearer:
+class Bearer(Record, frozen=True):
     """A bearer token, or a file that holds one and is read each time."""
 
-    token: str = field(default="", repr=False)
+    unshown: ClassVar[frozenset[str]] = frozenset({"token"})
+
+    token: str = ""
     token_path: str = ""
     scheme: str = "Bearer"
 
 
-@dataclass(frozen=True, slots=True)
-class ClientTls:
+class ClientTls(Record, frozen=True):
     """A client certificate and its key, in PEM files.
 
     Attributes:
@@ -37,23 +39,25 @@ class ClientTls:
         reread_seconds: how long the files are taken not to have changed.
     """
 
+    unshown: ClassVar[frozenset[str]] = frozenset({"passphrase"})
+
     cert: str
     private_key: str
-    passphrase: str = field(default="", repr=False)
+    passphrase: str = ""
     reread_seconds: float = 0
 
 
-@dataclass(frozen=True, slots=True)
-class ClientAssertion:
+class ClientAssertion(Record, frozen=True):
     """A token that proves who the client is, ready-made (RFC 7523, section 2.2)."""
 
-    token: str = field(default="", repr=False)
+    unshown: ClassVar[frozenset[str]] = frozenset({"token"})
+
+    token: str = ""
     token_path: str = ""
     kind: str = JWT_ASSERTION
 
 
-@dataclass(frozen=True, slots=True)
-class SignedAssertion:
+class SignedAssertion(Struct, frozen=True):
     """A token that we sign ourselves, as client assertion or as authorization grant (RFC 7523)."""
 
     key: Key
@@ -63,8 +67,7 @@ class SignedAssertion:
     kind: str = JWT_ASSERTION
 
 
-@dataclass(frozen=True, slots=True)
-class OAuth2:
+class OAuth2(Record, frozen=True):
     """An access token by the client credentials flow or the JWT bearer grant.
 
     Attributes:
@@ -72,14 +75,16 @@ class OAuth2:
         parameters: added to the form of the token request.
     """
 
+    unshown: ClassVar[frozenset[str]] = frozenset({"client_secret", "headers", "parameters"})
+
     token_url: str
     grant_type: str = "client_credentials"
     client_id: str = ""
-    client_secret: str = field(default="", repr=False)
+    client_secret: str = ""
     assertion: ClientAssertion | SignedAssertion | None = None
     scopes: tuple[str, ...] = ()
-    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
-    parameters: Mapping[str, str] = field(default_factory=dict, repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    parameters: Mapping[str, str] = field(default_factory=dict)
 
 
 Credentials = Union[Bearer, ClientTls, OAuth2, "AwsSigning"]

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Final
+from typing import ClassVar, Final
+
+from msgspec import Struct, field
 
 from policy_agent.config.delays import Delays, read_delays
 from policy_agent.config.section import Section
 from policy_agent.config.services import Service, chosen_service
+from policy_agent.record import Record
 
 DEFAULT_UPLOAD_LIMIT_BYTES: Final = 32768  # OPA v1/plugins/logs defaultUploadSizeLimitBytes
 MIN_UPLOAD_LIMIT_BYTES: Final = 90  # OPA: one event with an id, plus an empty gzip file
@@ -21,8 +23,7 @@ _SINK_TYPES: Final = ("http", "s3", "firehose", "file", "console")
 _SINK_NAME: Final = re.compile("[A-Za-z0-9_-]{1,64}")
 
 
-@dataclass(frozen=True, slots=True)
-class RulePaths:
+class RulePaths(Struct, frozen=True):
     """Where a policy says what is not recorded (`drop`), how often (`sample`) and what is hidden.
 
     Paths below `data`, slash-separated.
@@ -33,8 +34,7 @@ class RulePaths:
     mask: str = "system/log/mask"
 
 
-@dataclass(frozen=True, slots=True)
-class SpoolLimits:
+class SpoolLimits(Struct, frozen=True):
     """How entries wait on disk.
 
     Attributes:
@@ -50,8 +50,7 @@ class SpoolLimits:
     wait_ms: float = 1000
 
 
-@dataclass(frozen=True, slots=True)
-class LogSink:
+class LogSink(Struct, frozen=True):
     """One place that entries go to, independent of the others.
 
     Attributes:
@@ -68,8 +67,7 @@ class LogSink:
     rules: RulePaths = RulePaths()
 
 
-@dataclass(frozen=True, slots=True)
-class DecisionLogs:
+class DecisionLogs(Record, frozen=True):
     """Where decisions are recorded.
 
     Attributes:
@@ -84,6 +82,8 @@ class DecisionLogs:
         pseudonym_key_path: a file that holds it, read once at the start.
     """
 
+    unshown: ClassVar[frozenset[str]] = frozenset({"audit_key", "pseudonym_key"})
+
     service: Service | None
     resource: str = "/logs"
     console: bool = False
@@ -95,9 +95,9 @@ class DecisionLogs:
     spool: SpoolLimits = SpoolLimits()
     sinks: Mapping[str, LogSink] = field(default_factory=dict)
     last_resort: bool = True
-    audit_key: str = field(default="", repr=False)
+    audit_key: str = ""
     audit_key_path: str = ""
-    pseudonym_key: str = field(default="", repr=False)
+    pseudonym_key: str = ""
     pseudonym_key_path: str = ""
 
     @property

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from policy_agent.config.section import Section
 
 
-@dataclass(frozen=True, slots=True)
-class Delays:
+class Delays(Struct, frozen=True):
     """Seconds between two runs: a uniform draw from [min, max] (OPA's polling and reporting)."""
 
     min_seconds: float

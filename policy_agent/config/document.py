@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, ClassVar, Final
+
+from msgspec import field
+from msgspec.structs import replace
 
 from policy_agent import __version__
 from policy_agent.config.authzen import AuthZen, read_authzen
@@ -24,13 +26,13 @@ from policy_agent.config.server import DEFAULT_SERVER, Server, read_server
 from policy_agent.config.services import Service, read_service
 from policy_agent.config.status_reports import StatusReports, read_status_reports
 from policy_agent.errors import ConfigError
+from policy_agent.record import Record
 
 DEFAULT_DECISION_CACHE_BYTES: Final = 4 << 20
 DEFAULT_PERSISTENCE_DIRECTORY: Final = "/tmp/policy-agent"  # noqa: S108 - all Lambda lets us write
 
 
-@dataclass(frozen=True, slots=True)
-class Config:
+class Config(Record, frozen=True):
     """Everything the agent was told, with defaults filled in.
 
     Attributes:
@@ -42,6 +44,8 @@ class Config:
         document: as it was given, secrets included.
         warnings: sentences for the log, such as unknown keys.
     """
+
+    unshown: ClassVar[frozenset[str]] = frozenset({"document"})
 
     labels: Mapping[str, str]
     services: Mapping[str, Service] = field(default_factory=dict)
@@ -58,7 +62,7 @@ class Config:
     persistence_directory: str = DEFAULT_PERSISTENCE_DIRECTORY
     on_init_failure: str = "deny"
     rego_version: int = 1
-    document: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    document: Mapping[str, Any] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, ClassVar, Final
+
+from msgspec import Struct
 
 from policy_agent.config.section import Section
+from policy_agent.record import Record
 
 SYMMETRIC_ALGORITHMS: Final = frozenset(("HS256", "HS384", "HS512"))
 TOKEN_ALGORITHMS: Final = SYMMETRIC_ALGORITHMS | frozenset(
@@ -16,8 +18,7 @@ TOKEN_ALGORITHMS: Final = SYMMETRIC_ALGORITHMS | frozenset(
 _HEADER_NAME: Final = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]+")
 
 
-@dataclass(frozen=True, slots=True)
-class Issuer:
+class Issuer(Record, frozen=True):
     """One issuer of tokens; keys come from `jwks_url` or stand in `jwks`, never both.
 
     Attributes:
@@ -28,16 +29,17 @@ class Issuer:
         jwks: a JSON Web Key Set (RFC 7517).
     """
 
+    unshown: ClassVar[frozenset[str]] = frozenset({"jwks"})
+
     name: str
     issuer: str
     audiences: tuple[str, ...]
     algorithms: tuple[str, ...]
     jwks_url: str = ""
-    jwks: Mapping[str, Any] | None = field(default=None, repr=False)
+    jwks: Mapping[str, Any] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
+class Identity(Struct, frozen=True):
     """How callers are identified.
 
     Attributes:

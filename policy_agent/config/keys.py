@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Final
+from typing import ClassVar, Final
 
 from policy_agent.config.section import Section
+from policy_agent.record import Record
 
 ALGORITHMS: Final = frozenset(
     f"{family}{bits}" for family in ("ES", "HS", "PS", "RS") for bits in (256, 384, 512)
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Key:
+class Key(Record, frozen=True):
     """A key; the algorithm is pinned here and never taken from a token.
 
     Attributes:
@@ -25,11 +24,13 @@ class Key:
         in_set: the id of the configured set that it came from.
     """
 
+    unshown: ClassVar[frozenset[str]] = frozenset({"key", "private_key"})
+
     id: str
-    key: str = field(repr=False)
+    key: str
     algorithm: str = "RS256"
     scope: str = ""
-    private_key: str = field(default="", repr=False)
+    private_key: str = ""
     path: str = ""
     jwks_url: str = ""
     kms_key_id: str = ""

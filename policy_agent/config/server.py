@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Final
+from typing import ClassVar, Final
+
+from msgspec import Struct
 
 from policy_agent.config.section import Section
+from policy_agent.record import Record
 
 
-@dataclass(frozen=True, slots=True)
-class PortTokenSource:
+class PortTokenSource(Record, frozen=True):
     """Where the secret that callers must bring comes from: given, or made and left in a file."""
 
+    unshown: ClassVar[frozenset[str]] = frozenset({"secret"})
+
     path: str
-    secret: str = field(default="", repr=False)
+    secret: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Server:
+class Server(Struct, frozen=True):
     """Limits of the HTTP server (OPA's `server` section), and who may call it."""
 
     max_request_bytes: int = 268435456

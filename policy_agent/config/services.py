@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
+
+from msgspec import field
 
 from policy_agent.config.keys import Key
 from policy_agent.config.section import Section
+from policy_agent.record import Record
 
 if TYPE_CHECKING:
     from policy_agent.config.credentials import Credentials
@@ -16,8 +18,7 @@ if TYPE_CHECKING:
 _HTTP_URL = re.compile(r"https?://[^\s/]")
 
 
-@dataclass(frozen=True, slots=True)
-class Service:
+class Service(Record, frozen=True):
     """An HTTP server that bundles come from or logs go to.
 
     Attributes:
@@ -26,10 +27,12 @@ class Service:
         system_ca_required: whether the system's are trusted besides.
     """
 
+    unshown: ClassVar[frozenset[str]] = frozenset({"headers"})
+
     name: str
     url: str
     is_registry: bool = False
-    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict)
     credentials: Credentials | None = None
     response_timeout_seconds: float = 10
     allow_insecure_tls: bool = False

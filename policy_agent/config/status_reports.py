@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from policy_agent.config.section import Section
 from policy_agent.config.services import Service, chosen_service
 
 
-@dataclass(frozen=True, slots=True)
-class StatusReports:
+class StatusReports(Struct, frozen=True):
     """Where status is posted."""
 
     service: Service | None

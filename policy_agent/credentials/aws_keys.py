@@ -4,30 +4,34 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from typing import ClassVar
 from urllib.parse import quote, unquote, urlsplit
+
+from msgspec.structs import replace
 
 from policy_agent import http_client
 from policy_agent.credentials.sigv4 import Signer, ToSign
 from policy_agent.errors import TransportError
 from policy_agent.http_client import Limits, Request
+from policy_agent.record import Record
 
 Environ = Mapping[str, str]
 _MAX_ANSWER_BYTES = 1 << 20
 
 
-@dataclass(frozen=True, slots=True)
-class AwsKeys:
+class AwsKeys(Record, frozen=True):
     """Access keys and the region to use them in.
 
     Attributes:
         ends_at: seconds since the epoch; 0 for keys that are looked up each time.
     """
 
+    unshown: ClassVar[frozenset[str]] = frozenset({"secret_key", "session_token"})
+
     access_key: str
-    secret_key: str = field(repr=False)
-    session_token: str = field(repr=False)
+    secret_key: str
+    session_token: str
     region: str
     ends_at: float = 0
 

@@ -9,17 +9,19 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final
+from typing import ClassVar, Final
+
+from msgspec import Struct
+
+from policy_agent.record import Record
 
 UNSIGNED_PAYLOAD: Final = "UNSIGNED-PAYLOAD"
 _UNSIGNED_HEADERS: Final = frozenset(("authorization", "user-agent", "x-amzn-trace-id"))
 _HASH_HEADER_SERVICES: Final = ("s3", "glacier")
 
 
-@dataclass(frozen=True, slots=True)
-class ToSign:
+class ToSign(Struct, frozen=True):
     """The parts of a request that are signed.
 
     Attributes:
@@ -35,13 +37,14 @@ class ToSign:
     payload_hash: str
 
 
-@dataclass(frozen=True, slots=True)
-class Signer:
+class Signer(Record, frozen=True):
     """Credentials, and the service and region that a signature holds for."""
 
+    unshown: ClassVar[frozenset[str]] = frozenset({"secret_key", "session_token"})
+
     access_key: str
-    secret_key: str = field(repr=False)
-    session_token: str = field(repr=False)
+    secret_key: str
+    session_token: str
     region: str
     service: str
 

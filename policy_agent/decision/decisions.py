@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
+
+from msgspec import Struct, field
 
 from policy_agent.decision.answers import Answers, question_key
 from policy_agent.decision.callers import Callers
@@ -34,8 +35,7 @@ RoomMaker = Callable[[], Awaitable[bool]]
 
 
 # Not frozen, like `Decision`: made for each decision, and freezing takes four times as long.
-@dataclass(slots=True, kw_only=True)
-class Asked:
+class Asked(Struct, kw_only=True):
     """What a caller asks, whatever it asks for.
 
     Attributes:
@@ -54,8 +54,7 @@ class Asked:
     trace: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(slots=True, kw_only=True)
-class Question(Asked):
+class Question(Asked, kw_only=True):
     """What is the value of a document?
 
     Attributes:
@@ -69,18 +68,19 @@ class Question(Asked):
         map_result: the policy's value, UNDEFINED included -> what the caller is told instead.
     """
 
+    unshown: ClassVar[frozenset[str]] = frozenset({"raw"})
+
     path: str
     segments: DataPath
     parse_ns: int = 0
     custom: Mapping[str, Any] = field(default_factory=dict)
     strict: bool = False
-    raw: bytes = field(default=b"", repr=False)
+    raw: bytes = b""
     batch_decision_id: str = ""
     map_result: Callable[[Any], Any] | None = None
 
 
-@dataclass(slots=True, kw_only=True)
-class AdHocQuery(Asked):
+class AdHocQuery(Asked, kw_only=True):
     """What are the solutions of a Rego query?"""
 
     text: str

@@ -9,10 +9,10 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 import jwt
+from msgspec import Struct
 
 from policy_agent import http_client
 from policy_agent.codec import decode_json
@@ -36,8 +36,7 @@ _ALGORITHMS_OF_KIND: Final[Mapping[tuple[str, str], tuple[str, ...]]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Clock:
+class Clock(Struct, frozen=True):
     """Seconds since the epoch, and seconds that are never set back."""
 
     wall: Callable[[], float] = time.time
@@ -65,7 +64,7 @@ class KeySet:
         *,
         refresh_seconds: float = 3600,
         retry_seconds: float = 30,
-        clock: Clock = Clock(),
+        clock: Clock = Clock(),  # noqa: B008 - frozen
     ) -> None:
         self._issuer = issuer
         self._refresh_seconds = refresh_seconds

@@ -12,10 +12,10 @@ import hashlib
 import math
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 import jwt
+from msgspec import Struct
 
 from policy_agent.codec import decode_json
 from policy_agent.config import Identity, Issuer
@@ -43,8 +43,7 @@ _DECODE: Final[Any] = {"require": ["exp", "iss"], "enforce_minimum_key_length": 
 _UNVERIFIED: Final[Any] = {"verify_signature": False}
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
+class Caller(Struct, frozen=True):
     """Who a verified token belongs to.
 
     Attributes:

@@ -7,15 +7,15 @@ one: the wait is over as soon as either says so.
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 _BASE_SECONDS = 0.1
 _FACTOR = 1.6
 _JITTER = 0.2
 
 
-@dataclass(frozen=True, slots=True)
-class Moment:
+class Moment(Struct, frozen=True):
     """One point in time on both clocks, in seconds."""
 
     wall: float

@@ -5,12 +5,12 @@ Pure.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final, Protocol
 
+from msgspec import Struct
 
-@dataclass(frozen=True, slots=True)
-class Form:
+
+class Form(Struct, frozen=True):
     """How the events of a batch are written one after the other."""
 
     opening: bytes
@@ -24,8 +24,7 @@ JSON_LINES: Final = Form(b"", b"\n", b"\n")
 PLAIN_LINES: Final = Form(b"", b"\n", b"\n", is_gzip=False)
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
+class Batch(Struct, frozen=True):
     """One upload.
 
     Attributes:

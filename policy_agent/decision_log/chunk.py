@@ -12,7 +12,8 @@ from __future__ import annotations
 import sys
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from policy_agent.audit_chain import ChainKey, audit_of, sealed
 from policy_agent.codec import decode_json, encode_json
@@ -27,8 +28,7 @@ _FULL = 0.9  # OPA too calls a chunk full from here on
 _STUB_KEYS = ("labels", "decision_id", "path", "timestamp", "bundles")
 
 
-@dataclass(frozen=True, slots=True)
-class Chunk:
+class Chunk(Struct, frozen=True):
     """One upload.
 
     Attributes:

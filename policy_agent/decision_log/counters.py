@@ -5,11 +5,10 @@ Pure.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 
-@dataclass(slots=True)
-class Counters:
+class Counters(Struct):
     """Numbers of events, but for `upload_failures`, which counts attempts.
 
     Attributes:
@@ -48,4 +47,4 @@ class Counters:
 
     def to_json(self) -> dict[str, int]:
         """Return every counter by name."""
-        return {name: getattr(self, name) for name in self.__slots__}
+        return {name: getattr(self, name) for name in self.__struct_fields__}

@@ -22,10 +22,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 from urllib.parse import quote, unquote
+
+from msgspec import Struct
 
 from policy_agent.audit_chain import ChainKey
 from policy_agent.codec import encode_json
@@ -42,8 +43,7 @@ _PATH_SEGMENT_SAFE = "$&+:=@"  # what Go's url.PathEscape leaves as it is, besid
 Spellings = tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class MaskPath:
+class MaskPath(Struct, frozen=True):
     """Where a rule points.
 
     Attributes:
@@ -75,8 +75,7 @@ class Pseudonyms:
             raise DecisionLogError("a value to be replaced by its pseudonym is not JSON") from exc
 
 
-@dataclass(frozen=True, slots=True)
-class MaskRule:
+class MaskRule(Struct, frozen=True):
     """One thing to do; `new_value` makes what replaces the old one, UNDEFINED to remove it."""
 
     op: str

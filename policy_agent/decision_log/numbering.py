@@ -6,7 +6,8 @@ Pure but for the kernel's random source. `policy_agent.audit_chain` says what th
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from policy_agent.audit_chain import ChainKey, with_audit
 from policy_agent.decision_log.event import encode_event
@@ -15,8 +16,7 @@ from policy_agent.model import JsonObject
 _INSTANCE_BYTES = 8
 
 
-@dataclass(frozen=True, slots=True)
-class Link:
+class Link(Struct, frozen=True):
     """An event that has a number, but does not use it up before `Numbering.accept`.
 
     Attributes:

@@ -10,9 +10,10 @@ import asyncio
 import logging
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+from msgspec import Struct
 
 from policy_agent.audit_chain import ChainKey
 from policy_agent.codec import decode_json
@@ -36,8 +37,7 @@ WRITE_OUT_SECONDS: Final = 0.5  # how long a buffered entry may wait where nothi
 LAST_RESORT_SECONDS: Final = 0.5  # of the budget of the last flush, kept for printing
 
 
-@dataclass(frozen=True, slots=True)
-class Secrets:
+class Secrets(Struct, frozen=True):
     """What entries are made with.
 
     Attributes:

@@ -11,7 +11,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from policy_agent.audit_chain import ChainKey
 from policy_agent.decision_log.backoff import Backoff, Moment
@@ -32,8 +33,7 @@ LATE_SECONDS = 60
 MOST_REFUSED_STUBS = 3
 
 
-@dataclass(frozen=True, slots=True)
-class FlushReport:
+class FlushReport(Struct, frozen=True):
     """What a flush achieved.
 
     Attributes:

@@ -13,9 +13,10 @@ extension:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from typing import Final
+
+from msgspec import Struct
 
 # Left to the rest of the way to `next` before the function's deadline.
 DEADLINE_MARGIN_MS = 100
@@ -40,16 +41,14 @@ class Moment(Enum):
     SHUTDOWN = "shutdown"
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(Struct, frozen=True):
     """What was configured: a strategy's name, and the interval where it has one."""
 
     strategy: str = "adaptive"
     interval_seconds: float = 10
 
 
-@dataclass(frozen=True, slots=True)
-class Load:
+class Load(Struct, frozen=True):
     """How things stand.
 
     Attributes:
@@ -67,8 +66,7 @@ class Load:
     tells_end: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class FlushDecision:
+class FlushDecision(Struct, frozen=True):
     """What to do.
 
     Attributes:

@@ -7,8 +7,9 @@ rather than merged into one, so that every number keeps its digits.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import Final
+
+from msgspec.structs import replace
 
 from policy_agent import codec
 from policy_agent.bundle.documents import DATA_NAMES

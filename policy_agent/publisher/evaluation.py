@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from policy_agent.publisher.coverage_flags import SUPPLEMENTARY, coverage_kinds
 from policy_agent.publisher.eval_report import Answer

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from dataclasses import replace as replaced
 from itertools import count
 from typing import Final
 
@@ -106,7 +105,7 @@ def with_marked_cases(compiled: Compiled) -> Compiled:
         replace(module, rules=tuple(map(_with_marked_case, module.rules)))
         for module in compiled.modules
     )
-    return replaced(compiled, modules=modules)
+    return replace(compiled, modules=modules)
 
 
 def with_bound_values(compiled: Compiled) -> Compiled:
@@ -142,7 +141,7 @@ def with_bound_values(compiled: Compiled) -> Compiled:
     modules = tuple(
         replace(module, rules=tuple(map(rule, module.rules))) for module in compiled.modules
     )
-    return replaced(compiled, modules=modules)
+    return replace(compiled, modules=modules)
 
 
 def _test(module: ast.Module, rule: ast.Rule, words: tuple[str, ...]) -> RegoTest:

@@ -10,8 +10,9 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Self, TypeVar
+
+from msgspec import Struct
 
 from policy_agent.errors import EvaluationError, Location, PolicyError, PolicyProblem
 from policy_agent.garbage import making
@@ -47,8 +48,7 @@ _TREE_TO_TEXT = 20  # bytes of memory for each of text, roughly
 _HIDDEN_NAME = "system"
 
 
-@dataclass(frozen=True, slots=True)
-class _PreparedQuery:
+class _PreparedQuery(Struct, frozen=True):
     question: Question
     shape: ResultShape
 

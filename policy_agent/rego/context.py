@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any, Final
+
+from msgspec import Struct, field
 
 from policy_agent.errors import EvaluationDeadlineError, EvaluationError, PolicyProblem
 
@@ -13,8 +14,7 @@ from policy_agent.errors import EvaluationDeadlineError, EvaluationError, Policy
 MAX_RESULT_BYTES: Final = 256 << 20
 
 
-@dataclass(slots=True)
-class Context:
+class Context(Struct):
     """The state of one evaluation; never shared between two.
 
     Attributes:

@@ -8,8 +8,9 @@ a dot every keyword is a name, which only the reader of the tokens can tell.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from enum import Enum, auto
+
+from msgspec import Struct
 
 from policy_agent.codec import decode_json
 from policy_agent.errors import Location, PolicyError, PolicyProblem
@@ -36,8 +37,7 @@ class TokenKind(Enum):
     COMMENT = auto()
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
+class Token(Struct, frozen=True):
     """One token; between two tokens there is only blank space.
 
     A template string is a TEMPLATE_PART up to and including each `{`, the tokens of the

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
+
+from msgspec import Struct, field
 
 if TYPE_CHECKING:
     from policy_agent.rego import ast
@@ -39,8 +40,7 @@ class Watch:
 UNWATCHED: Final = Watch()
 
 
-@dataclass(frozen=True, slots=True)
-class CompileOptions:
+class CompileOptions(Struct, frozen=True):
     """How modules are compiled, as OPA's commands offer it.
 
     Attributes:
@@ -72,8 +72,7 @@ CHANGING_BUILTINS: Final = NETWORK_BUILTINS | {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Query:
+class Query(Struct, frozen=True):
     """A query and what holds around it.
 
     Attributes:

@@ -7,10 +7,9 @@ as a call of one that is not there, ends the evaluation that comes upon it.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TypeAlias
 
-from msgspec import Raw
+from msgspec import Raw, Struct
 
 from policy_agent.codec import decode_json
 from policy_agent.rego import plan
@@ -60,8 +59,7 @@ class _ManyBlocks(LateBlocks):
         return list(map(opening_of, self._shapes))
 
 
-@dataclass(slots=True)
-class _Opened:
+class _Opened(Struct):
     """What the functions of one plan are read against."""
 
     strings: Sequence[str]

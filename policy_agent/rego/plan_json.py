@@ -7,8 +7,9 @@ OPA v1.22 v1/ir/ir.go, marshal.go and plan.schema.json.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final, NoReturn, get_args
+
+from msgspec import Struct
 
 from policy_agent.codec import decode_json, encode_json
 from policy_agent.errors import DocumentError, PolicyError, PolicyProblem
@@ -149,8 +150,7 @@ def _integer(value: Any, what: str, limit: int = MAX_LOCAL) -> int:
     _refuse(f"{what} must be an integer")
 
 
-@dataclass(slots=True)
-class PlanReader:
+class PlanReader(Struct):
     """Reads one plan, checking what its running relies on.
 
     Attributes:

@@ -6,8 +6,9 @@ Pure. Follows OPA v1.22 v1/rego/resultset.go.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 from policy_agent.model import JsonObject
 from policy_agent.rego import ast
@@ -17,8 +18,7 @@ from policy_agent.rego.lexer import TokenKind, tokenize
 from policy_agent.rego.values import Value, to_json
 
 
-@dataclass(frozen=True, slots=True)
-class ExpressionValue:
+class ExpressionValue(Struct, frozen=True):
     """One expression of a query and its value.
 
     Attributes:
@@ -33,8 +33,7 @@ class ExpressionValue:
     col: int
 
 
-@dataclass(frozen=True, slots=True)
-class QueryResult:
+class QueryResult(Struct, frozen=True):
     """One solution of a query.
 
     Attributes:
@@ -46,8 +45,7 @@ class QueryResult:
     bindings: JsonObject = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class ResultShape:
+class ResultShape(Struct, frozen=True):
     """How the rows of a planned query become results.
 
     Attributes:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import unquote
+
+from msgspec import Struct
 
 from policy_agent.codec import decode_json, decode_yaml
 from policy_agent.decision.decisions import Decisions
@@ -30,8 +31,7 @@ _REJECTED: Final = "request rejected by administrative policy"
 _NOT_SHOWN: Final = frozenset((b"host", b"transfer-encoding", b"trailer"))
 
 
-@dataclass(frozen=True, slots=True)
-class Peer:
+class Peer(Struct, frozen=True):
     """The verified certificate of a TLS client.
 
     Attributes:
@@ -43,8 +43,7 @@ class Peer:
     certificates: list[JsonObject]
 
 
-@dataclass(frozen=True, slots=True)
-class Credentials:
+class Credentials(Struct, frozen=True):
     """What a request brings to tell who sent it."""
 
     headers: Headers

@@ -8,8 +8,9 @@ of AuthZEN, `{"decision": ..., "context": {...}}`. Whatever else it says is a de
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from typing import Any, Final
+
+from msgspec import Struct
 
 from policy_agent.codec import decode_json
 from policy_agent.errors import DocumentError, RequestError
@@ -26,8 +27,7 @@ _OPTIONAL: Final = "context"
 SEMANTICS: Final = ("execute_all", "deny_on_first_deny", "permit_on_first_permit")
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(Struct, frozen=True):
     """What is answered to one evaluation."""
 
     decision: bool

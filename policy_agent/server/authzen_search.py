@@ -8,9 +8,10 @@ from __future__ import annotations
 import binascii
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 from zlib import crc32
+
+from msgspec import Struct
 
 from policy_agent.codec import encode_json
 from policy_agent.errors import RequestError
@@ -19,8 +20,7 @@ from policy_agent.server.authzen import ENTITIES
 from policy_agent.server.obligation_profile import profiled
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
+class Page(Struct, frozen=True):
     """Which part of the results is wanted; `limit` 0 means all that are left."""
 
     offset: int

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from policy_agent.model import UNDEFINED
 from policy_agent.server.request import Parameters, parse_parameters
 from policy_agent.trace_context import read_trace
 
 
-@dataclass(slots=True)
-class Call:
+class Call(Struct):
     """One request, read completely.
 
     Attributes:

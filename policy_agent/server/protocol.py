@@ -17,11 +17,11 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final, Protocol, cast
 
 import httptools
+from msgspec import Struct
 
 from policy_agent.server.wire import Answer
 
@@ -49,8 +49,7 @@ _STATUS_LINES: Final = {
 }
 
 
-@dataclass(slots=True)
-class Request:
+class Request(Struct):
     """One request, read completely.
 
     Attributes:

@@ -9,10 +9,11 @@ from __future__ import annotations
 import re
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qs, unquote
+
+from msgspec import Struct
 
 from policy_agent.codec import decode_json, decode_json_prefix, decode_yaml, encode_json
 from policy_agent.config import Server
@@ -212,8 +213,7 @@ def input_of_v1_value(request: Any) -> Any:
     return request.get("input", UNDEFINED) if isinstance(request, dict) else UNDEFINED
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
+class Batch(Struct, frozen=True):
     """What a batch request holds.
 
     Attributes:

@@ -6,7 +6,8 @@ Pure. Results are compact and in OPA's key order (v1.22 v1/server/types).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from policy_agent import __version__
 from policy_agent.codec import encode_json
@@ -21,8 +22,7 @@ _MISSING_INPUT = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class V1Options:
+class V1Options(Struct, frozen=True):
     """What a v1 data request asks to see beside the result."""
 
     show_id: bool = True

@@ -7,8 +7,9 @@ Go's multiplexer.
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from policy_agent.server import wire
 from policy_agent.server.call import Call
@@ -19,8 +20,7 @@ from policy_agent.server.wire import Answer
 Handler = Callable[[Call, Services], Answer | Coroutine[Any, Any, Answer]]
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
+class Route(Struct, frozen=True):
     """One resource.
 
     Attributes:

@@ -6,8 +6,9 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
+
+from msgspec import Struct
 
 from policy_agent.server.protocol import HEAD_SECONDS, Application, Connections, HttpProtocol
 
@@ -19,8 +20,7 @@ DRAIN_SECONDS: Final = 5
 KEEP_ALIVE_SECONDS: Final = 15  # Go's defaultTCPKeepAliveIdle and -Interval
 
 
-@dataclass(frozen=True, slots=True)
-class Secure:
+class Secure(Struct, frozen=True):
     """How to serve over TLS.
 
     Attributes:

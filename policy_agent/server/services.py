@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any, Protocol
+
+from msgspec import Struct, field
 
 from policy_agent.config import AuthZen, Server
 from policy_agent.decision.decisions import Decisions
@@ -86,8 +87,7 @@ class Explainer(Protocol):
         """
 
 
-@dataclass(frozen=True, slots=True)
-class Services:
+class Services(Struct, frozen=True):
     """The parts that answers are made of.
 
     Attributes:

@@ -11,9 +11,10 @@ import os
 import re
 import ssl
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+from msgspec import Struct
 
 from policy_agent.errors import ConfigError
 from policy_agent.model import JsonObject
@@ -42,8 +43,7 @@ _SUBJECT: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class TlsFiles:
+class TlsFiles(Struct, frozen=True):
     """Where the server's certificate is.
 
     Attributes:

@@ -8,7 +8,8 @@ from __future__ import annotations
 import html
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from policy_agent.codec import encode_json, indent_json
 from policy_agent.config import Server
@@ -38,8 +39,7 @@ _STATUS_OF_ERROR: Mapping[type[PolicyAgentError], int] = {
 }
 
 
-@dataclass(slots=True)
-class Answer:
+class Answer(Struct):
     """One HTTP response before its length and encoding are known."""
 
     status: int

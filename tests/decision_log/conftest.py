@@ -6,11 +6,12 @@ import gzip
 import json
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from policy_agent.errors import EvaluationError
 from policy_agent.model import UNDEFINED, Decision

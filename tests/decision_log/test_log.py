@@ -251,7 +251,6 @@ def test_status_tells_of_the_last_failure_until_a_success(open_log, receiver, de
 
 CHILD = """
 import os, sys
-from dataclasses import replace
 from pathlib import Path
 from policy_agent.config import DecisionLogs, Service
 from policy_agent.decision_log.ids import new_decision_id

@@ -5,7 +5,7 @@ import tarfile
 
 import pytest
 
-from policy_agent.errors import BundleFormatError
+from policy_agent.errors import BundleError
 from policy_agent.publisher.build import build
 
 FILES = {
@@ -93,12 +93,12 @@ def test_building_twice_gives_equal_bytes():
     [
         pytest.param(FILES, "do not permit 'package app_test'", id="package outside the roots"),
         pytest.param({"data.json": b"{"}, "data.json", id="broken data"),
-        pytest.param({"patch.json": b"{}"}, "delta bundles are not supported", id="delta"),
+        pytest.param({"patch.json": b"{}"}, "no bundle that it can change", id="delta"),
         pytest.param({".manifest": b"[]"}, "manifest decode: must be an object", id="manifest"),
         pytest.param({"a/.manifest": b"{}"}, "multiple manifest files", id="misplaced manifest"),
         pytest.param({"p.rego": b"allow if true"}, "package expected", id="no package"),
     ],
 )
 def test_what_is_no_bundle_is_refused(files, sentence):
-    with pytest.raises(BundleFormatError, match=sentence):
+    with pytest.raises(BundleError, match=sentence):
         build("app", files)

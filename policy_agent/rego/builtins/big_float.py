@@ -7,9 +7,10 @@ reads them: the power of five that scales one is itself rounded, to 64 bits more
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
+
+from msgspec import Struct
 
 from policy_agent.number import Number
 from policy_agent.rego.builtins.registry import BuiltinError
@@ -21,8 +22,7 @@ _SCIENTIFIC_FROM: Final = 6
 _MAX_EXPONENT: Final = 400_000
 
 
-@dataclass(frozen=True, slots=True)
-class BigFloat:
+class BigFloat(Struct, frozen=True):
     """A number `mantissa * 2**exponent`, negative or not.
 
     Attributes:

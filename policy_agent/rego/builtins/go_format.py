@@ -8,8 +8,9 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from policy_agent.rego.builtins.big_float import double_text
 from policy_agent.rego.builtins.go_text import quote, to_bytes
@@ -27,8 +28,7 @@ _DOUBLE_BITS: Final = 1 << 53
 _DIGITS: Final = re.compile(r"\d*", re.ASCII)
 
 
-@dataclass(slots=True)
-class _Directive:
+class _Directive(Struct):
     """What stands between `%` and the verb.
 
     Attributes:

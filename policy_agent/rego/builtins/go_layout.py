@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from policy_agent.rego.builtins.civil import (
     DAY_SECONDS,
@@ -78,8 +79,7 @@ class _OutOfRangeError(Exception):
     """A value's element is a number outside its range; the argument says of what."""
 
 
-@dataclass(frozen=True, slots=True)
-class LocalTime:
+class LocalTime(Struct, frozen=True):
     """A point in time on a local clock.
 
     Attributes:

@@ -10,11 +10,11 @@ import os
 import re
 import ssl
 import tempfile
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import ClassVar, Final
 from urllib.parse import parse_qs, urlencode, urlsplit, urlunsplit
 
+from policy_agent.record import Record
 from policy_agent.rego.builtins.go_duration import DurationError, parse_duration
 from policy_agent.rego.builtins.go_text import to_bytes
 from policy_agent.rego.builtins.http_request import json_body
@@ -51,8 +51,7 @@ _DEFAULT_TIMEOUT_SECONDS: Final = 5.0
 _INTEGER: Final = re.compile(r"[+-]?[0-9]+")
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
+class Options(Record, frozen=True):
     """One request, checked.
 
     Attributes:
@@ -62,16 +61,18 @@ class Options:
         texts: the options that are strings, such as those of TLS.
     """
 
+    unshown: ClassVar[frozenset[str]] = frozenset({"headers", "body", "texts"})
+
     method: str
     url: str
-    headers: dict[str, str] = field(repr=False)
-    body: bytes = field(repr=False)
+    headers: dict[str, str]
+    body: bytes
     switches: frozenset[str]
     timeout_seconds: float
     retries: int
     force_cache_seconds: int
     socket_path: str
-    texts: dict[str, str] = field(repr=False)
+    texts: dict[str, str]
 
     @property
     def host(self) -> str:

@@ -6,13 +6,13 @@ Source: OPA v1.22 v1/topdown/tokens.go, RFC 7517 and RFC 7518. Importing this lo
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import load_der_public_key
+from msgspec import Struct
 
 from policy_agent.codec import decode_json
 from policy_agent.errors import DocumentError
@@ -35,8 +35,7 @@ _CURVES: Final[dict[str, ec.EllipticCurve]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Key:
+class Key(Struct, frozen=True):
     """A key and what its JWK says of it.
 
     Attributes:

@@ -5,10 +5,11 @@ Source: OPA v1.22 v1/topdown/tokens.go.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
 from typing import Any, Final
+
+from msgspec import Struct
 
 from policy_agent.codec import decode_json, encode_json
 from policy_agent.errors import DocumentError
@@ -28,8 +29,7 @@ _HEADER_TEXTS: Final = frozenset(("alg", "kid", "typ", "cty"))
 _UNVERIFIED: Final[list[Value]] = [False, {}, {}]
 
 
-@dataclass(frozen=True, slots=True)
-class _Token:
+class _Token(Struct, frozen=True):
     """A token's three sections, still encoded."""
 
     header: str
@@ -87,8 +87,7 @@ def _decode(value: Value) -> Value:
     return [header, _object(payload), _decoded(token.signature, "signature").hex()]
 
 
-@dataclass(frozen=True, slots=True)
-class _Header:
+class _Header(Struct, frozen=True):
     """What verification needs of a token's header."""
 
     algorithm: str
@@ -148,8 +147,7 @@ def _verify_hmac(algorithm: str, token: Value, secret: Value) -> Value:
     return verified_hmac(algorithm, key, parts.signed, _decoded(parts.signature))
 
 
-@dataclass(slots=True)
-class _Constraints:
+class _Constraints(Struct):
     """What `io.jwt.decode_verify` demands of a token."""
 
     keys: tuple[Key, ...] | None = None

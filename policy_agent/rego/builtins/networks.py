@@ -5,7 +5,6 @@ Pure. An IPv4 address written as IPv6 (`::ffff:1.2.3.4`) is that IPv4 address, a
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from ipaddress import (
     AddressValueError,
     IPv4Address,
@@ -14,13 +13,14 @@ from ipaddress import (
 )
 from typing import Final
 
+from msgspec import Struct
+
 Address = IPv4Address | IPv6Address
 _V4_MAPPED: Final = 0xFFFF << 32
 _MAX_PREFIX_DIGITS: Final = 6
 
 
-@dataclass(frozen=True, slots=True)
-class Network:
+class Network(Struct, frozen=True):
     """A network, or one address with a prefix length.
 
     Attributes:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from policy_agent.rego.builtins.go_base64 import Base64Error, decode_standard
 
@@ -18,8 +19,7 @@ _BLOCK: Final = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Block:
+class Block(Struct, frozen=True):
     """One block.
 
     Attributes:

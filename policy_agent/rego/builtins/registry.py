@@ -6,8 +6,9 @@ Pure.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from policy_agent.rego.values import Value, type_name
 
@@ -19,8 +20,7 @@ ELEMENT_SIZE: Final = 16
 TYPE_ERROR: Final = "eval_type_error"
 
 
-@dataclass(frozen=True, slots=True)
-class Builtin:
+class Builtin(Struct, frozen=True):
     """A built-in function.
 
     Attributes:

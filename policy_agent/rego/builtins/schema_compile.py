@@ -6,9 +6,10 @@ validator. Source: OPA v1.22 internal/gojsonschema/schema.go.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import unquote, urldefrag, urljoin
+
+from msgspec import Struct, field
 
 from policy_agent.codec import encode_json
 from policy_agent.rego.builtins.operands import is_number
@@ -35,8 +36,7 @@ class SchemaError(ValueError):
     """A schema is wrong; the message is OPA's."""
 
 
-@dataclass(slots=True)
-class Node:
+class Node(Struct):
     """One schema, checked.
 
     Attributes:

@@ -6,9 +6,10 @@ Pure. Source: OPA v1.22 internal/gojsonschema/validation.go and locales.go.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any, Final, NamedTuple
+
+from msgspec import Struct, field
 
 from policy_agent.rego.builtins.go_text import to_bytes
 from policy_agent.rego.builtins.operands import is_number
@@ -36,8 +37,7 @@ class Problem(NamedTuple):
         }
 
 
-@dataclass(slots=True)
-class _Result:
+class _Result(Struct):
     """What a schema found, and how near the document came to it."""
 
     problems: list[Problem] = field(default_factory=list)
@@ -61,8 +61,7 @@ def _examine(schema: Node, value: Any, path: tuple[str, ...]) -> _Result:
     return result
 
 
-@dataclass(slots=True)
-class _Check:
+class _Check(Struct):
     """One value against one schema."""
 
     schema: Node

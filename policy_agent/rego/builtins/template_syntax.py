@@ -9,8 +9,9 @@ from __future__ import annotations
 import re
 from ast import literal_eval
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Any, Final
+
+from msgspec import Struct, field
 
 from policy_agent.rego.builtins.registry import BuiltinError
 
@@ -28,24 +29,21 @@ _OPENING: Final = ("if", "range", "with")
 _UNSUPPORTED: Final = ("define", "template", "block")
 
 
-@dataclass(frozen=True, slots=True)
-class Path:
+class Path(Struct, frozen=True):
     """A variable ("" for the dot) and the fields to follow from it."""
 
     variable: str
     fields: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(Struct, frozen=True):
     """A function and its operands."""
 
     name: str
     operands: tuple[Any, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Pipeline:
+class Pipeline(Struct, frozen=True):
     """Commands of which each gets the result of the one before as its last operand.
 
     Attributes:
@@ -58,8 +56,7 @@ class Pipeline:
     declares: bool = False
 
 
-@dataclass(slots=True)
-class Block:
+class Block(Struct):
     """An `if`, `range` or `with`, with what follows `else`."""
 
     kind: str
@@ -68,8 +65,7 @@ class Block:
     otherwise: list[Any] = field(default_factory=list)
 
 
-@dataclass(frozen=True, slots=True)
-class Jump:
+class Jump(Struct, frozen=True):
     """`break` or `continue`."""
 
     kind: str

@@ -5,12 +5,12 @@ Pure. Source: Go crypto/x509 (verify.go). Importing this loads cryptography.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
+from msgspec import Struct
 
 from policy_agent.rego.builtins.networks import parse_address
 from policy_agent.rego.builtins.x509_json import EXTENDED_KEY_USAGES, certificate_json
@@ -20,8 +20,7 @@ _ANY_USAGE: Final = 0
 _CERT_SIGN: Final = 1 << 5
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(Struct, frozen=True):
     """What a chain must be good for.
 
     Attributes:

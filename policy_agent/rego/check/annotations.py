@@ -6,8 +6,9 @@ Pure. Follows OPA v1.22 v1/ast/annotations.go (AnnotationSet) and check.go (getR
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from policy_agent.errors import PolicyProblem
 from policy_agent.rego import ast
@@ -30,8 +31,7 @@ def redeclared_problems(modules: Sequence[ast.Module]) -> Iterator[PolicyProblem
                 yield type_problem(each.location, f"{each.scope} annotation redeclared: {at}")
 
 
-@dataclass(frozen=True, slots=True)
-class SchemaAnnotation:
+class SchemaAnnotation(Struct, frozen=True):
     """One entry of `schemas`: a document and the schema it follows.
 
     Attributes:

@@ -6,8 +6,9 @@ Pure. Follows OPA v1.22 v1/ast/check.go (checkExprBuiltin, checkExprEq, checkExp
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from policy_agent.errors import Location
 from policy_agent.rego import ast
@@ -33,8 +34,7 @@ _MEMBER: Final = {"internal.member_2": 2, "internal.member_3": 3}
 _MATCH_ERROR_PAGE = "https://www.openpolicyagent.org/docs/errors/rego-type-error/match-error"
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(Struct, frozen=True):
     """The arguments that a function takes.
 
     Attributes:

@@ -7,7 +7,8 @@ rules; variables that a body binds to constants before are narrowed to these.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from policy_agent.rego import ast
 from policy_agent.rego.check.constants import constant_term, constant_value, is_constant
@@ -19,8 +20,7 @@ _NARROWING_LIMIT = 64
 Known = Mapping[str, list[Value]]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Need:
+class Need(Struct, frozen=True, eq=False):
     """A reference through which one rule may need others.
 
     Attributes:
@@ -37,8 +37,7 @@ class Need:
     rules: tuple[RuleNode, ...]
 
 
-@dataclass(slots=True, eq=False)
-class Graph:
+class Graph(Struct, eq=False):
     """All rules, `else` rules as their own, with what they need in order of their references.
 
     Attributes:

@@ -5,7 +5,7 @@ Pure. Follows OPA v1.22 v1/ast/compile.go (dynamicCause, varOrigins).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from policy_agent.rego import ast
 from policy_agent.rego.check import types
@@ -22,8 +22,7 @@ _CONDITIONS_LIMIT = 2
 _MEMBERS_LIMIT = 5
 
 
-@dataclass(frozen=True, slots=True)
-class Condition:
+class Condition(Struct, frozen=True):
     """A reference that may need a rule.
 
     Attributes:
@@ -41,8 +40,7 @@ class Condition:
     rule_text: str
 
 
-@dataclass(frozen=True, slots=True)
-class _Origin:
+class _Origin(Struct, frozen=True):
     note: str
     values: list[Value] | None = None
     result_of: str = ""

@@ -6,7 +6,6 @@ Pure. Follows OPA v1.22 v1/ast/errors.go.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Final
 
 from policy_agent.errors import Location, PolicyProblem
@@ -16,8 +15,7 @@ TYPE_ERROR: Final = "rego_type_error"
 RECURSION_ERROR: Final = "rego_recursion_error"
 
 
-@dataclass(frozen=True, slots=True)
-class CheckProblem(PolicyProblem):
+class CheckProblem(PolicyProblem, frozen=True):
     """One problem that a check found.
 
     Attributes:

@@ -6,7 +6,8 @@ Pure. Follows OPA v1.22 v1/ast/compile.go (TreeNode, GetRulesDynamic).
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from policy_agent.errors import Location
 from policy_agent.rego import ast
@@ -15,8 +16,7 @@ from policy_agent.rego.check.type_tree import Key, key_of
 from policy_agent.rego.values import equal
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class RuleNode:
+class RuleNode(Struct, frozen=True, eq=False):
     """One rule or one of its `else` rules.
 
     Attributes:
@@ -50,8 +50,7 @@ class RuleNode:
         yield from self.alternatives
 
 
-@dataclass(slots=True, eq=False)
-class RuleTree:
+class RuleTree(Struct, eq=False):
     """The rules at one path and the rules below; a path ends before its first variable."""
 
     rules: list[RuleNode] = field(default_factory=list)

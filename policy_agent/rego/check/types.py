@@ -7,31 +7,29 @@ Pure. Follows OPA v1.22 v1/types/types.go. None is the unknown type. A type is c
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 from functools import cmp_to_key
 from typing import Any, Final, TypeAlias
+
+from msgspec import Struct, field
 
 from policy_agent.rego import values
 from policy_agent.rego.values import Frozen, Value, freeze, thaw
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Plain:
+class Plain(Struct, frozen=True, eq=False):
     """Null, boolean, number or string."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Array:
+class Array(Struct, frozen=True, eq=False):
     """An array: the types of its first items, and of any further ones if there can be some."""
 
     static: tuple[Type | None, ...] = ()
     dynamic: Type | None = None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Object:
+class Object(Struct, frozen=True, eq=False):
     """An object.
 
     Attributes:
@@ -43,22 +41,19 @@ class Object:
     dynamic: tuple[Type | None, Type | None] | None = None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Set:
+class Set(Struct, frozen=True, eq=False):
     """A set; without a type of members it is the empty set."""
 
     of: Type | None = None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class AnyOf:
+class AnyOf(Struct, frozen=True, eq=False):
     """One of several types, in order; none means any type at all."""
 
     members: tuple[Type | None, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Function:
+class Function(Struct, frozen=True, eq=False):
     """A function.
 
     Attributes:
@@ -73,8 +68,7 @@ class Function:
     result_name: str = ""
 
 
-@dataclass(slots=True, eq=False)
-class Recursive:
+class Recursive(Struct, eq=False):
     """A JSON schema's definition that contains itself; `target` is set once it is known."""
 
     name: str

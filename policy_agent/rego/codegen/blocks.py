@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass, field
 from typing import Final
+
+from msgspec import Struct, field
 
 from policy_agent.rego import plan
 from policy_agent.rego.codegen.conditions import Condition, Test, all_of, negate, render_lines
@@ -30,8 +31,7 @@ RETURN: Final = 0
 Then = Callable[[], None]
 
 
-@dataclass(slots=True)
-class _Chain:
+class _Chain(Struct):
     """Statements of a block on their way into nested `if` statements.
 
     Attributes:

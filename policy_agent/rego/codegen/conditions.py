@@ -6,14 +6,14 @@ Pure. Negating by De Morgan keeps the order in which tests run, and with it what
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import TypeAlias
+
+from msgspec import Struct
 
 from policy_agent.rego.plan import NOWHERE, Location
 
 
-@dataclass(frozen=True, slots=True)
-class Test:
+class Test(Struct, frozen=True):
     """One comparison and its opposite, as source."""
 
     text: str
@@ -21,15 +21,13 @@ class Test:
     location: Location = NOWHERE
 
 
-@dataclass(frozen=True, slots=True)
-class AllOf:
+class AllOf(Struct, frozen=True):
     """True where every part is; an empty one always is."""
 
     parts: tuple[Condition, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class AnyOf:
+class AnyOf(Struct, frozen=True):
     """True where some part is; an empty one never is."""
 
     parts: tuple[Condition, ...]

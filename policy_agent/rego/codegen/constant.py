@@ -6,9 +6,9 @@ Pure. OPA stops early for the same rules (v1/topdown/eval.go).
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Final, TypeAlias
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from policy_agent.rego import plan
@@ -21,8 +21,7 @@ _Operand: TypeAlias = BoolOperand | StringOperand | _Number
 _NUMBER_STATEMENTS: Final = (plan.MakeNumberRefStmt, plan.MakeNumberIntStmt, plan.MakeNullStmt)
 
 
-@dataclass(frozen=True, slots=True)
-class Constant:
+class Constant(Struct, frozen=True):
     """A function that may return as soon as a local gets its constant.
 
     Attributes:

@@ -7,8 +7,9 @@ the number of the block to leave.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import Enum
+
+from msgspec import Struct, field
 
 from policy_agent.rego.codegen.writer import SourceWriter
 
@@ -22,8 +23,7 @@ class Construct(Enum):
     PART = "def"
 
 
-@dataclass(slots=True, eq=False)
-class Frame:
+class Frame(Struct, eq=False):
     """One block being written.
 
     Attributes:

@@ -5,8 +5,9 @@ Pure.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from policy_agent.rego import plan
 from policy_agent.rego.codegen.blocks import BlockWriter
@@ -31,8 +32,7 @@ _MAX_LOOKED_AT: Final = 100
 _CLEAN: Final = (plan.AssignVarOnceStmt, plan.ResetLocalStmt)
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(Struct, frozen=True):
     """Python source and, per line, where in the policy it comes from."""
 
     text: str
@@ -77,8 +77,7 @@ def plan_source(entry: plan.Plan, number: int, symbols: Symbols) -> Source:
     return _Function((plan.INPUT, plan.DATA), symbols).source(head, tuple(entry.blocks))
 
 
-@dataclass(frozen=True, slots=True)
-class _Function:
+class _Function(Struct, frozen=True):
     """What is known of a function before its blocks are written.
 
     Attributes:

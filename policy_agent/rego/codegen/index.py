@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Final, TypeAlias
+
+from msgspec import Struct, field
 
 from policy_agent.errors import PolicyError
 from policy_agent.model import UNDEFINED
@@ -24,8 +25,7 @@ from policy_agent.rego.values import Frozen, Value, freeze
 MIN_ALTERNATIVES: Final = 12
 
 
-@dataclass(frozen=True, slots=True)
-class Index:
+class Index(Struct, frozen=True):
     """A function's alternatives by the constant they want at one path.
 
     Attributes:
@@ -116,8 +116,7 @@ def _openings(func: plan.Func) -> list[Sequence[Stmt]]:
     return [block.stmts for block in func.blocks]
 
 
-@dataclass(frozen=True, slots=True)
-class _Parts:
+class _Parts(Struct, frozen=True):
     """Where the blocks of a function are its beginning, its alternatives and its end.
 
     Attributes:
@@ -199,8 +198,7 @@ _Chain: TypeAlias = "Local | tuple[_Chain, int]"
 _NONE: Final[Mapping[Local, Value]] = {}
 
 
-@dataclass(frozen=True, slots=True)
-class _Tables:
+class _Tables(Struct, frozen=True):
     """For each path that alternatives compare: constant -> numbers of those that want it.
 
     Attributes:

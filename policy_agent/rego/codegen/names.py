@@ -6,8 +6,9 @@ Pure. Only names made here and integers enter the source: no text of a plan does
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Final
+
+from msgspec import Struct, field
 
 from policy_agent.number import Number
 from policy_agent.rego import plan
@@ -18,8 +19,7 @@ INPUT_AND_DATA: Final = 2
 _MAX_LITERAL: Final = 2**31
 
 
-@dataclass(frozen=True, slots=True)
-class Callee:
+class Callee(Struct, frozen=True):
     """What a called name stands for.
 
     Attributes:
@@ -35,8 +35,7 @@ class Callee:
     takes_scope: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Symbols:
+class Symbols(Struct, frozen=True):
     """What the functions of one plan share.
 
     Attributes:
@@ -48,8 +47,7 @@ class Symbols:
     numbers: Mapping[int, int | Number]
 
 
-@dataclass(slots=True)
-class Names:
+class Names(Struct):
     """The names of one function's locals while it is written.
 
     Attributes:

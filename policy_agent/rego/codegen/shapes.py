@@ -5,8 +5,9 @@ Pure.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Final
+
+from msgspec import Struct, field
 
 from policy_agent.rego import plan
 from policy_agent.rego.codegen.usage import blocks_of
@@ -47,8 +48,7 @@ def break_level(block: Block) -> int | None:
     return last.index if isinstance(last, plan.BreakStmt) else None
 
 
-@dataclass(slots=True)
-class Shapes:
+class Shapes(Struct):
     """Answers about the blocks of one function, each found once."""
 
     _conditional: dict[int, bool] = field(default_factory=dict)

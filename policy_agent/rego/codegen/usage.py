@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from typing import Final
+
+from msgspec import Struct, field
 
 from policy_agent.rego import plan
 from policy_agent.rego.plan import Block, Local, Operand, Stmt
@@ -103,8 +104,7 @@ def statements(blocks: Iterable[Block]) -> Iterator[Stmt]:
 Defined = frozenset[Local]
 
 
-@dataclass(slots=True)
-class _Exits:
+class _Exits(Struct):
     """What is certainly set where a block is left: `levels[0]` at its own end."""
 
     levels: dict[int, Defined] = field(default_factory=dict)
@@ -119,8 +119,7 @@ class _Exits:
                 self.add(level - 1, defined)
 
 
-@dataclass(slots=True)
-class Usage:
+class Usage(Struct):
     """The locals of one outermost block.
 
     Attributes:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from policy_agent.errors import PolicyError, PolicyProblem
 from policy_agent.rego import ast
@@ -17,8 +18,7 @@ from policy_agent.rego.compile.signatures import Signature
 from policy_agent.rego.compile.tree import RuleTree, constant_path, defines_always
 
 
-@dataclass(frozen=True, slots=True)
-class Compiled:
+class Compiled(Struct, frozen=True):
     """Modules that are ready to plan.
 
     Attributes:
@@ -45,8 +45,7 @@ class Compiled:
         return find_arity(self.tree, self.builtins, operator)
 
 
-@dataclass(frozen=True, slots=True)
-class CompiledQuery:
+class CompiledQuery(Struct, frozen=True):
     """A query that is ready to plan.
 
     Attributes:

@@ -8,10 +8,9 @@ they do the same here; they also are the cheapest ones, and no longer inside loo
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from dataclasses import replace as with_fields
 from typing import Final
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from policy_agent.rego import ast
@@ -53,7 +52,7 @@ def index_first(compiled: Compiled) -> Compiled:
         replace(module, rules=tuple(_rule(rule, names, compiled.tree) for rule in module.rules))
         for module in compiled.modules
     )
-    return with_fields(compiled, modules=modules, tree=build_tree(modules))
+    return replace(compiled, modules=modules, tree=build_tree(modules))
 
 
 def _rule(rule: ast.Rule, names: Names, tree: RuleTree) -> ast.Rule:
@@ -71,8 +70,7 @@ def _expressions(body: ast.Body) -> Iterator[ast.Expr]:
     return (node for node in descend(body) if isinstance(node, ast.Expr))
 
 
-@dataclass(frozen=True, slots=True)
-class _Condition:
+class _Condition(Struct, frozen=True):
     """What the index looks at.
 
     Attributes:
@@ -228,7 +226,7 @@ class _Body:
         inner._read(body)
         own = variables(tuple(each.expr for each in inner.first)).keys() - self.bound - ROOTS
         renamed = {name: self._names.fresh() for name in sorted(own)}
-        return [with_fields(each, expr=_renamed(each.expr, renamed)) for each in inner.first]
+        return [replace(each, expr=_renamed(each.expr, renamed)) for each in inner.first]
 
     def _base(self, reference: ast.Ref) -> ast.Ref | None:
         """Return the constant reference into input or base documents that one stands for."""

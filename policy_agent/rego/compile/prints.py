@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from policy_agent.rego import ast
@@ -53,8 +53,7 @@ def _is_print(expr: ast.Expr) -> bool:
     return call_name(expr) == "print"
 
 
-@dataclass(frozen=True, slots=True)
-class Prints:
+class Prints(Struct, frozen=True):
     """The pass that keeps `print` calls.
 
     Attributes:

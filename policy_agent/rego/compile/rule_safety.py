@@ -6,8 +6,8 @@ Pure. Follows OPA v1.22 v1/ast/compile.go (checkSafetyRuleHeads, checkSafetyRule
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from policy_agent.rego import ast
@@ -18,8 +18,7 @@ from policy_agent.rego.compile.safety import BodySafety, shown_name, unsafe_prob
 from policy_agent.rego.compile.variables import FOR_SAFETY, variables
 
 
-@dataclass(frozen=True, slots=True)
-class RuleSafety:
+class RuleSafety(Struct, frozen=True):
     """The pass and what it needs to know.
 
     Attributes:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from policy_agent.rego import ast
@@ -32,8 +32,7 @@ from policy_agent.rego.compile.variables import FOR_SAFETY, skipping, variables
 Safe = AbstractSet[str]
 
 
-@dataclass(frozen=True, slots=True)
-class Templates:
+class Templates(Struct, frozen=True):
     """The pass and what it needs to know.
 
     Attributes:

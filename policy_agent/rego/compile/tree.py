@@ -6,15 +6,15 @@ Pure. Follows OPA v1.22 v1/ast/compile.go (TreeNode).
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from policy_agent.rego import ast
 from policy_agent.rego.compile.nodes import DATA
 from policy_agent.rego.values import Frozen, freeze
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class PlacedRule:
+class PlacedRule(Struct, frozen=True, eq=False):
     """A rule and the module that it comes from."""
 
     module: ast.Module

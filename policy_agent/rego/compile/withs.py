@@ -6,8 +6,8 @@ Pure. Follows OPA v1.22 v1/ast/compile.go (rewriteWithModifiers, validateWith).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from policy_agent.rego import ast
@@ -29,8 +29,7 @@ from policy_agent.rego.values import freeze
 _FIXED = frozenset({"eq", "rego.metadata.chain", "rego.metadata.rule"})
 
 
-@dataclass(frozen=True, slots=True)
-class Withs:
+class Withs(Struct, frozen=True):
     """The pass and what it needs to know."""
 
     names: Names

@@ -6,8 +6,10 @@ operand are a body, never a set or object; a `with` belongs to the whole express
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from policy_agent.errors import Location
 from policy_agent.rego import ast
@@ -25,8 +27,7 @@ _INFIX: Final = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class _Operand:
+class _Operand(Struct, frozen=True):
     """One side of an operator; `explicit` where it is written in braces."""
 
     body: ast.Body

@@ -5,20 +5,21 @@ Pure. Follows OPA v1.22 v1/ast/parser_ext.go (ParserErrorDetail).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from typing import ClassVar
 
 from policy_agent.errors import PolicyProblem
 
 
-@dataclass(frozen=True, slots=True)
-class SyntaxProblem(PolicyProblem):
+class SyntaxProblem(PolicyProblem, frozen=True):
     """A problem at a place in a text.
 
     Attributes:
         source: the whole text.
     """
 
-    source: str = field(default="", repr=False, compare=False)
+    unshown: ClassVar[frozenset[str]] = frozenset({"source"})
+
+    source: str = ""
 
     def excerpt(self) -> tuple[str, int]:
         """Return the line of the last character at or before the place, and its index in bytes."""

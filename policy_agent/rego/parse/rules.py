@@ -5,8 +5,7 @@ Pure. Follows OPA v1.22 v1/ast/parser.go, the forms of Rego v0 included.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from msgspec import Struct
 from msgspec.structs import replace
 
 from policy_agent.errors import Location
@@ -27,8 +26,7 @@ _BEHIND_RULE_NAME = {
 }
 
 
-@dataclass(slots=True)
-class Draft:
+class Draft(Struct):
     """A rule while it is read, with what only the checks of its syntax need.
 
     Attributes:

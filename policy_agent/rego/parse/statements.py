@@ -5,8 +5,9 @@ Pure. Follows OPA v1.22 v1/ast/parser.go.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TypeAlias
+
+from msgspec import Struct
 
 from policy_agent.errors import Location
 from policy_agent.rego import ast
@@ -18,8 +19,7 @@ _REGO_V1 = ("v1",)
 _REGO_V2 = ("v2",)
 
 
-@dataclass(frozen=True, slots=True)
-class Package:
+class Package(Struct, frozen=True):
     """`package a.b`."""
 
     path: tuple[str, ...]

@@ -7,7 +7,8 @@ them are keywords changes while a module is read.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from policy_agent.rego.parse import kinds as k
 
@@ -42,8 +43,7 @@ _ESCAPED = frozenset('\\"/bfnrtu')
 NO_GAP, BLANK, NEWLINE = range(3)
 
 
-@dataclass(frozen=True, slots=True)
-class Comment:
+class Comment(Struct, frozen=True):
     """One comment, without its `#`.
 
     Attributes:
@@ -56,8 +56,7 @@ class Comment:
     before: int
 
 
-@dataclass(slots=True)
-class Tokens:
+class Tokens(Struct):
     """The tokens of a text, one list for each of their properties.
 
     Attributes:

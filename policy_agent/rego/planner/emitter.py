@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Final, TypeAlias
+
+from msgspec import Struct
 
 from policy_agent.errors import Location, PolicyError, PolicyProblem
 from policy_agent.rego import plan
@@ -20,8 +21,7 @@ QUERY_FILE: Final = "<query>"
 EMPTY: Final = plan.Block(())
 
 
-@dataclass(slots=True)
-class Written:
+class Written(Struct):
     """A block that was written apart.
 
     Attributes:

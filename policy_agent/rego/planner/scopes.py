@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import Final, TypeAlias
+
+from msgspec import Struct, field
 
 from policy_agent.rego import ast
 from policy_agent.rego.plan import Local
@@ -44,8 +45,7 @@ class Variables:
         self._frames.pop()
 
 
-@dataclass(slots=True)
-class Generation:
+class Generation(Struct):
     """The functions planned while the same documents and functions are replaced.
 
     Attributes:

@@ -7,7 +7,8 @@ the rule holds.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from policy_agent.rego import ast
 from policy_agent.rego.tracing.places import Places, Range
@@ -15,8 +16,7 @@ from policy_agent.rego.tracing.recorder import Recorder
 from policy_agent.rego.tracing.sites import Moment
 
 
-@dataclass(frozen=True, slots=True)
-class FileCoverage:
+class FileCoverage(Struct, frozen=True):
     """What of one file is covered.
 
     Attributes:

@@ -9,8 +9,9 @@ entered was called by the innermost open expression that names its document.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
+
+from msgspec import Struct, field
 
 from policy_agent.errors import Location
 from policy_agent.rego import ast
@@ -32,8 +33,7 @@ class Op(StrEnum):
     TEST_CASE = "TestCase"
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(Struct, frozen=True):
     """One trace event.
 
     Attributes:
@@ -58,8 +58,7 @@ class Event:
     beside: tuple[ast.Expr, ...] = ()
 
 
-@dataclass(slots=True)
-class _Open:
+class _Open(Struct):
     """A body under evaluation."""
 
     site: Site

@@ -7,10 +7,9 @@ the end. As rules do not call themselves, the order of the calls tells which rul
 from __future__ import annotations
 
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
-from dataclasses import replace as replaced
 from itertools import count
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from policy_agent.errors import Location
@@ -31,8 +30,7 @@ EVENT = "internal.trace_event"
 OPAQUE = "internal.trace_opaque"
 
 
-@dataclass(frozen=True, slots=True)
-class Detail:
+class Detail(Struct, frozen=True):
     """How closely evaluation is watched.
 
     Attributes:
@@ -66,12 +64,12 @@ class Instrument:
         self._arity = compiled.arity
         self._is_virtual = lambda ref: _is_virtual(compiled.tree, ref)
         modules = tuple(self._module(module) for module in compiled.modules)
-        return replaced(compiled, modules=modules, builtins=builtins)
+        return replace(compiled, modules=modules, builtins=builtins)
 
     def query(self, query: CompiledQuery) -> CompiledQuery:
         """Return a compiled query that tells where it is."""
         self._path = ()
-        return replaced(query, body=self._body(query.body, ROOTS, query.body, None))
+        return replace(query, body=self._body(query.body, ROOTS, query.body, None))
 
     def _module(self, module: ast.Module) -> ast.Module:
         rules = []
@@ -98,19 +96,19 @@ class Instrument:
         told = [self._event(place, frozenset(), body[0].location)]
         fresh: AbstractSet[str] = frozenset()
         for index, expr in enumerate(body):
-            here = replaced(place, moment=Moment.EVAL, index=index, node=expr)
+            here = replace(place, moment=Moment.EVAL, index=index, node=expr)
             told.append(self._event(here, fresh | (known & _shown(expr)), expr.location))
             told.append(self._expr(expr, known, number))
             fresh = outputs_of_expr(expr, self._arity, known)
             known |= fresh
-        end = replaced(place, moment=Moment.EXIT, index=len(body))
+        end = replace(place, moment=Moment.EXIT, index=len(body))
         told.append(self._event(end, fresh | (known & shown), body[-1].location))
         return tuple(told)
 
     def _event(self, site: Site, names: AbstractSet[str], at: Location) -> ast.Expr:
         told = tuple(sorted(names)) if self._detail.values else ()
         number = ast.Scalar(len(self.sites), at)
-        self.sites.append(replaced(site, names=told))
+        self.sites.append(replace(site, names=told))
         values = ast.ArrayTerm(tuple(ast.Var(name, at) for name in told), at)
         call = ast.Call(operator(EVENT, at), (number, values), at)
         return ast.Expr(call, generated=True, location=at)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from typing import TypeAlias
+
+from msgspec import Struct
 
 from policy_agent.rego.builtins import catalog
 from policy_agent.rego.builtins.registry import Builtin
@@ -15,8 +16,7 @@ from policy_agent.rego.tracing.sites import Site
 from policy_agent.rego.values import Value
 
 
-@dataclass(frozen=True, slots=True)
-class Passed:
+class Passed(Struct, frozen=True):
     """Evaluation came by a site.
 
     Attributes:
@@ -29,15 +29,13 @@ class Passed:
     at_ns: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Noted:
+class Noted(Struct, frozen=True):
     """The policy called `trace`."""
 
     message: str
 
 
-@dataclass(frozen=True, slots=True)
-class CaseBegun:
+class CaseBegun(Struct, frozen=True):
     """A data-driven test came to one of its cases.
 
     Attributes:

@@ -5,9 +5,10 @@ Pure.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum, auto
 from typing import TypeAlias
+
+from msgspec import Struct
 
 from policy_agent.rego import ast
 
@@ -23,8 +24,7 @@ class Moment(Enum):
     EXIT = auto()
 
 
-@dataclass(frozen=True, slots=True)
-class Site:
+class Site(Struct, frozen=True):
     """One place.
 
     Attributes:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Coroutine
-from dataclasses import replace
 from typing import Any, Final
+
+from msgspec.structs import replace
 
 from policy_agent.decision.decisions import Question
 from policy_agent.model import UNDEFINED, Decision, JsonObject
