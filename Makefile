@@ -4,7 +4,7 @@ ARCHITECTURE ?= $(shell uname -m)
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: setup fmt check test conformance demo bench bench-fleet chaos layer layer-standalone clean
+.PHONY: setup fmt check test conformance demo bench bench-cold-start bench-fleet chaos layer layer-standalone clean
 
 setup: $(VENV)/.ready
 
@@ -48,6 +48,9 @@ bench: setup
 	$(BIN)/python -m benchmarks.siege
 	$(BIN)/python -m benchmarks.engine
 	$(BIN)/python -m benchmarks.engine_start
+
+bench-cold-start: layer
+	$(BIN)/python -m benchmarks.cold_start
 
 bench-fleet: setup
 	$(BIN)/python -m benchmarks.fleet

@@ -67,6 +67,11 @@ class Running:
         self.stop()
         raise RuntimeError(f"{self.contender.name} did not become ready")
 
+    @property
+    def pid(self) -> int:
+        """The server's process."""
+        return self._process.pid
+
     def cpu_seconds(self) -> float:
         """Return the CPU time that the process has used so far, without its children's."""
         fields = Path(f"/proc/{self._process.pid}/stat").read_text("ascii").rpartition(")")[2]

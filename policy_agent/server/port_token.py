@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 import os
-import secrets
 from collections.abc import Mapping
 from hmac import compare_digest
 from pathlib import Path
@@ -40,6 +39,9 @@ class PortToken:
         """
         if source.secret:
             return cls(source.secret)
+        # Most agents are given no port token.
+        import secrets
+
         secret = secrets.token_urlsafe()
         try:
             _write(Path(source.path), secret)

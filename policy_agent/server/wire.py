@@ -5,7 +5,6 @@ Pure. Errors are indented JSON.
 
 from __future__ import annotations
 
-import html
 import zlib
 from collections.abc import Mapping
 
@@ -136,6 +135,9 @@ def redirect(status: int, location: str, *, with_body: bool) -> Answer:
     if not with_body:
         return Answer(status, headers=(where,))
     text = {301: "Moved Permanently", 307: "Temporary Redirect"}[status]
+    # Its table of entities is large, and redirects are rare.
+    import html
+
     body = f'<a href="{html.escape(location)}">{text}</a>.\n\n'
     return Answer(status, body.encode(), (where, *HTML))
 
