@@ -27,6 +27,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "inspect": ("policy_agent.publisher.inspect_command", "say what is in a bundle"),
     "eval": ("policy_agent.publisher.eval_command", "answer a Rego query"),
     "check": ("policy_agent.publisher.check_command", "say what is wrong with Rego files"),
+    "fmt": ("policy_agent.publisher.fmt_command", "lay out Rego files"),
     "test": ("policy_agent.publisher.test_command", "run the Rego tests of a directory"),
     "bench": ("policy_agent.publisher.bench_command", "measure how fast a query is answered"),
     "serve-bundles": ("policy_agent.publisher.serve_command", "serve bundles over HTTP"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 from pathlib import Path
 
 from policy_agent.errors import BundleError
@@ -20,6 +21,8 @@ def replace_file(path: Path, content: bytes) -> None:
     unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         unfinished.write_bytes(content)
+        if path.exists():
+            shutil.copymode(path, unfinished)
         unfinished.replace(path)
     except OSError as exc:
         with contextlib.suppress(OSError):

@@ -39,22 +39,32 @@ class Extents:
 
     def head_end(self, head: ast.Head) -> Position:
         """Return row and column after the head of a rule."""
+        return _after(self._tokens[self.last_of_head(head)])
+
+    def last_of_head(self, head: ast.Head) -> int:
+        """Return the index of the last token of a rule's head."""
         start = self._at(head.location)
         last = max((start, *map(self._last, children(head))))
         if head.args is not None and self._tokens[start].text != "else":
             last = max(last, self._next(start, "("))
-        return _after(self._tokens[self._balanced(start, last)])
+        return self._balanced(start, last)
 
     def _last(self, node: Node) -> int:
-        """Return the index of a node's last token."""
-        start = self._at(node.location)
+        """Return the index of a node's last token, -1 for one that is not written."""
+        start = self._index.get((node.location.row, node.location.col), -1)
+        if start < 0:
+            return start
         if isinstance(node, ast.TemplateString):
             return self._template_end(start)
         last = max((start, *map(self._last, children(node))))
         if isinstance(node, ast.Call) and node.operator.location == node.location:
             last = max(last, self._next(start, "("))
-        elif self._tokens[start].text == "-" or self._is_empty_set(node, start):
+        elif self._is_empty_set(node, start):
             last = max(last, start + 1)
+        elif isinstance(node, ast.Scalar):
+            # A number may begin with a sign, and with a point.
+            while self._tokens[last].text in ("-", "."):
+                last += 1
         return self._balanced(start, last)
 
     def _at(self, location: Location) -> int:
