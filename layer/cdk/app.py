@@ -34,13 +34,14 @@ class PolicyAgentStack(Stack):
         )
         configuration = {
             "services": {
-                "policies": {
-                    "url": f"https://{policies.bucket_regional_domain_name}",
+                name: {
+                    "url": f"https://{bucket.bucket_regional_domain_name}",
                     "credentials": {"s3_signing": {"environment_credentials": {}}},
                 }
+                for name, bucket in (("policies", policies), ("audit", decisions))
             },
             "bundles": {"orders": {"service": "policies", "resource": bundle_key}},
-            "decision_logs": {"console": True},
+            "decision_logs": {"sinks": {"bucket": {"type": "s3", "service": "audit"}}},
         }
         function = lambda_.Function(
             self,

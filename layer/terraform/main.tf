@@ -17,15 +17,14 @@ locals {
     policy = aws_s3_bucket.policy
     audit  = aws_s3_bucket.audit
   }
+  own_role = { s3_signing = { environment_credentials = {} } }
   agent_configuration = {
     services = {
-      policies = {
-        url         = "https://${aws_s3_bucket.policy.bucket_regional_domain_name}"
-        credentials = { s3_signing = { environment_credentials = {} } }
-      }
+      policies = { url = "https://${aws_s3_bucket.policy.bucket_regional_domain_name}", credentials = local.own_role }
+      audit    = { url = "https://${aws_s3_bucket.audit.bucket_regional_domain_name}", credentials = local.own_role }
     }
     bundles       = { orders = { service = "policies", resource = var.bundle_key } }
-    decision_logs = { console = true }
+    decision_logs = { sinks = { bucket = { type = "s3", service = "audit" } } }
   }
 }
 

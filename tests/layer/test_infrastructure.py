@@ -6,11 +6,13 @@ import re
 import shutil
 import subprocess
 import sys
+import textwrap
 import zipfile
 from pathlib import Path
 
 import pytest
 
+from policy_agent.codec import decode_document
 from policy_agent.config import parse_config
 
 ROOT = Path(__file__).parents[2]
@@ -156,9 +158,34 @@ def test_the_cdk_stack_can_be_deployed(aws, cdk_out, cdk_template, monkeypatch):
     assert stack["StackStatus"] == "CREATE_COMPLETE"
     outputs = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
     [function] = functions.list_functions()["Functions"]
-    document = json.loads(function["Environment"]["Variables"]["POLICY_AGENT_CONFIG"])
-    assert parse_config(document).warnings == ()
-    assert outputs["PolicyBucketName"] in document["services"]["policies"]["url"]
+    text = function["Environment"]["Variables"]["POLICY_AGENT_CONFIG"]
+    buckets = outputs["PolicyBucketName"], outputs["AuditBucketName"]
+    check_configuration(text, policies=buckets[0], audit=buckets[1])
+
+
+def check_configuration(text, *, policies, audit):
+    """Bundles come from one bucket and decisions go to the other, and nowhere else."""
+    config = parse_config(decode_document(text.encode()))
+    assert config.warnings == ()
+    assert policies in config.bundles["orders"].service.url
+    [sink] = config.decision_logs.sinks.values()
+    assert audit in sink.service.url
+    assert config.decision_logs.service is None
+
+
+def test_the_sam_template_configures_the_agent():
+    text = (ROOT / "layer" / "sam" / "template.yaml").read_text()
+    start = text.index("POLICY_AGENT_CONFIG: !Sub |") + len("POLICY_AGENT_CONFIG: !Sub |\n")
+    document = textwrap.dedent(text[start : text.index("      Policies:")])
+    for name, value in {
+        "PolicyBucket": "p",
+        "AuditBucket": "a",
+        "AWS::Region": REGION,
+        "AWS::URLSuffix": "amazonaws.com",
+        "BundleKey": "k",
+    }.items():
+        document = document.replace(f"${{{name}}}", value)
+    check_configuration(document, policies="//p.s3", audit="//a.s3")
 
 
 def test_the_cdk_stack_gives_the_function_the_layer(cdk_template):
@@ -204,9 +231,9 @@ def test_the_terraform_example_can_be_applied(aws, terraform, monkeypatch):
     outputs = json.loads(terraform("output", "-json").stdout)
     function = functions.get_function(FunctionName="policy-agent-orders")["Configuration"]
     assert [layer["Arn"] for layer in function["Layers"]] == [outputs["layer_arn"]["value"]]
-    document = json.loads(function["Environment"]["Variables"]["POLICY_AGENT_CONFIG"])
-    assert parse_config(document).warnings == ()
-    assert outputs["policy_bucket"]["value"] in document["services"]["policies"]["url"]
+    text = function["Environment"]["Variables"]["POLICY_AGENT_CONFIG"]
+    buckets = outputs["policy_bucket"]["value"], outputs["audit_bucket"]["value"]
+    check_configuration(text, policies=buckets[0], audit=buckets[1])
     role = function["Role"].rpartition("/")[2]
     policy = iam.get_role_policy(RoleName=role, PolicyName="policy-agent")["PolicyDocument"]
     check_statements(policy["Statement"])
