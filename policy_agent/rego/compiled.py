@@ -39,6 +39,7 @@ from policy_agent.rego.planner.trie import string_prefix
 from policy_agent.rego.question import MakePlan, Question
 from policy_agent.rego.results import QueryResult, ResultShape, result_shape
 from policy_agent.rego.values import Value, to_json
+from policy_agent.rego.work import watched_by
 
 KEPT_QUERIES = 100  # OPA v1.22 v1/server: the prepared queries it keeps
 K = TypeVar("K")
@@ -152,11 +153,13 @@ class CompiledPolicy:
         if question is None:
             question = self._question(lambda planner, name: planner.entrypoint(key, name))
             self._keep(self._paths, key, question)
-        rows = question.rows(value, self._context(strict=strict))
+        context = self._context(strict=strict)
+        rows = question.rows(value, context)
         result = rows[0].get(RESULT, UNDEFINED) if rows else UNDEFINED
         if not key and isinstance(result, dict):
             result = {name: item for name, item in result.items() if name != _HIDDEN_NAME}
-        return to_json(result)
+        with watched_by(context.check):
+            return to_json(result)
 
     def query(self, text: str, value: Any) -> list[JsonObject]:
         """Return the variables of every solution of a query.
@@ -166,8 +169,10 @@ class CompiledPolicy:
             EvaluationError: as for `evaluate`.
         """
         prepared = self._prepared(Query(text, is_v0=self._rego_version == 0))
-        rows = prepared.rows(value, self._context())
-        return [prepared.shape.bindings(row) for row in rows]
+        context = self._context()
+        rows = prepared.rows(value, context)
+        with watched_by(context.check):
+            return [prepared.shape.bindings(row) for row in rows]
 
     def results(self, query: Query, value: Any, *, strict: bool = False) -> list[QueryResult]:
         """Return every solution of a query, with the values of its expressions.
@@ -189,7 +194,8 @@ class CompiledPolicy:
             if self._print_to is not None:
                 for line in context.prints:
                     self._print_to(line)
-        return [prepared.shape.result(row) for row in rows]
+        with watched_by(context.check):
+            return [prepared.shape.result(row) for row in rows]
 
     def plan(self, entrypoints: Sequence[str] = ()) -> bytes:
         """Return the policy as OPA's `plan.json`.

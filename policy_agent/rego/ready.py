@@ -19,6 +19,7 @@ from policy_agent.rego.plan_file import open_plan
 from policy_agent.rego.runtime.operations import dot
 from policy_agent.rego.runtime.runner import PlanRunner
 from policy_agent.rego.values import Value, to_json
+from policy_agent.rego.work import watched_by
 
 if TYPE_CHECKING:
     from policy_agent.rego.compiled import CompiledPolicy
@@ -82,10 +83,10 @@ class ReadyPolicy:
         """
         known = self._entrypoint_length(path)
         found: Value = self._data
+        deadline = time.monotonic() + self._deadline_seconds
+        context = Context(deadline=deadline, allow_net=frozenset(), strict=strict)
         if known is not None:
             name = "/".join(map(str, path[:known]))
-            deadline = time.monotonic() + self._deadline_seconds
-            context = Context(deadline=deadline, allow_net=frozenset(), strict=strict)
             try:
                 found = self._runner.evaluate(name, value, context)
             except PolicyError as exc:
@@ -95,7 +96,8 @@ class ReadyPolicy:
             found = dot(found, key)
         if not path and isinstance(found, dict):
             found = {name: item for name, item in found.items() if name != _HIDDEN_NAME}
-        return to_json(found)
+        with watched_by(context.check):
+            return to_json(found)
 
     def query(self, text: str, value: Any) -> list[JsonObject]:
         """Return the variables of every solution of a query.

@@ -8,6 +8,8 @@ import pytest
 
 from policy_agent.errors import EvaluationError
 from policy_agent.rego import Policy
+from policy_agent.rego.values import to_json
+from policy_agent.rego.work import STEPS_BETWEEN_CHECKS
 
 DEADLINE_SECONDS = 0.3
 PATIENCE_SECONDS = 20
@@ -82,3 +84,12 @@ def test_one_evaluation_does_not_count_against_the_next():
     with Policy.from_modules({"p.rego": f"package t\n{rules}\n"}, deadline_seconds=60) as policy:
         for _ in range(4):
             assert policy.evaluate("t/p") == 100
+
+
+def test_what_comes_after_an_evaluation_is_not_ended_by_its_deadline():
+    policy = Policy.from_modules({"p.rego": "package p\n\nx := 1\n"}, deadline_seconds=0.05)
+    assert policy.evaluate("p/x") == 1
+    time.sleep(0.06)
+    # As the decision log does, long after the answer.
+    many = list(range(10 * STEPS_BETWEEN_CHECKS))
+    assert to_json(many) == many

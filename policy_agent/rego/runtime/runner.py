@@ -6,12 +6,13 @@ from typing import Any
 
 from policy_agent.errors import EvaluationError, PolicyAgentError, PolicyProblem
 from policy_agent.model import UNDEFINED
-from policy_agent.rego import plan, work
+from policy_agent.rego import plan
 from policy_agent.rego.builtins import catalog
 from policy_agent.rego.codegen.program import Program, Resolve, StartAgain
 from policy_agent.rego.context import Context
 from policy_agent.rego.runtime.scope import Scope
 from policy_agent.rego.values import Value
+from policy_agent.rego.work import watched_by
 
 
 class PlanRunner:
@@ -51,9 +52,9 @@ class PlanRunner:
         run = self.program.entrypoint(entrypoint)
         context = context or Context()
         results: list[dict[str, Value]] = []
-        work.begin(context.check)
         try:
-            run(Scope(context), input, self.data, results)
+            with watched_by(context.check):
+                run(Scope(context), input, self.data, results)
         except StartAgain:
             context.check()
             return self.query(entrypoint, input, context)
