@@ -11,6 +11,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
+import httpx
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
 from policy_agent.codec import decode_json
@@ -80,12 +81,14 @@ class Tally:
         outcomes: how many documents had values, were undefined or failed.
         excused: in how many policies answers differ that may.
         different: in how many policies an answer differs.
+        given_up: over how many policies OPA crashed or fell silent; they are not counted.
     """
 
     policies: int = 0
     excused: int = 0
     outcomes: Counter[str] = field(default_factory=Counter)
     different: int = 0
+    given_up: int = 0
 
     def add(self, found: Comparison) -> None:
         """Count one policy."""
@@ -231,9 +234,20 @@ def main() -> int:
     started = time.monotonic()
     tally = Tally()
     # What was compared until an interrupt counts.
-    with contextlib.suppress(KeyboardInterrupt), opa_server() as opa:
+    with contextlib.suppress(KeyboardInterrupt), contextlib.ExitStack() as running:
+        opa = running.enter_context(opa_server())
         for example in examples(arguments.count, seed_number=arguments.seed):
-            found = compared(example, opa)
+            try:
+                found = compared(example, opa)
+            except httpx.TransportError as exc:
+                # It has crashed, or no longer answers: the next policies get another.
+                print(
+                    f"opa gave up ({exc}):\n{example}", end="\n\n" + "=" * 70 + "\n\n", flush=True
+                )
+                running.close()
+                opa = running.enter_context(opa_server())
+                tally.given_up += 1
+                continue
             tally.add(found)
             if found.different:
                 print(reduced(found, opa), end="\n\n" + "=" * 70 + "\n\n", flush=True)
