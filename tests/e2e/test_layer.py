@@ -1,9 +1,17 @@
 import stat
+import subprocess
+import sys
 import zipfile
 
 import pytest
 
 pytestmark = pytest.mark.e2e
+
+# Budgets: counts that do not depend on how fast the machine is. Raise one only for a reason.
+MAX_ZIP_BYTES = 17_000_000
+MAX_UNPACKED_BYTES = 52_000_000
+MAX_OWN_MODULES_AT_INIT = 135
+MAX_MODULES_AT_INIT = 360
 
 
 def test_the_launcher_is_executable_with_unix_line_ends(layer_zip):
@@ -34,3 +42,23 @@ def test_the_agent_carries_no_tool_of_the_other_people(layer):
         assert not (library / name).exists()
     for name in ("auditor", "client", "demo", "emulator", "publisher"):
         assert not (library / "policy_agent" / name).exists()
+
+
+def test_the_layer_stays_small(layer_zip):
+    with zipfile.ZipFile(layer_zip) as archive:
+        unpacked = sum(entry.file_size for entry in archive.infolist())
+    assert layer_zip.stat().st_size < MAX_ZIP_BYTES
+    assert unpacked < MAX_UNPACKED_BYTES
+
+
+def test_init_imports_no_more_than_it_needs(layer):
+    [library] = (layer / "policy-agent").iterdir()
+    script = (
+        "import sys; sys.path.insert(0, sys.argv[1]); import policy_agent.extension;"
+        "print(*sys.modules)"
+    )
+    command = [sys.executable, "-I", "-S", "-c", script, str(library)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    modules = done.stdout.split()
+    assert len(modules) < MAX_MODULES_AT_INIT
+    assert sum(name.startswith("policy_agent") for name in modules) < MAX_OWN_MODULES_AT_INIT
