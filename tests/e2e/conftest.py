@@ -1,4 +1,5 @@
 import contextlib
+import fcntl
 import json
 import os
 import subprocess
@@ -22,7 +23,12 @@ def layer_zip(tmp_path_factory):
     output = tmp_path_factory.mktemp("dist")
     architecture = os.uname().machine
     command = [sys.executable, "-m", "layer", "--output", str(output)]
-    subprocess.run([*command, "--architecture", architecture], check=True, cwd=ROOT)
+    build = ROOT / "build"
+    build.mkdir(exist_ok=True)
+    # Tests run in several processes, which share the folder that a layer is laid out in.
+    with (build / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        subprocess.run([*command, "--architecture", architecture], check=True, cwd=ROOT)
     [archive] = output.iterdir()
     return archive
 
