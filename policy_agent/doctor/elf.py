@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
-from elftools.common.exceptions import ELFError
-from elftools.elf.dynamic import DynamicSection
-from elftools.elf.elffile import ELFFile
-from elftools.elf.gnuversions import GNUVerNeedSection
+from policy_agent.errors import DoctorError
+
+if TYPE_CHECKING:
+    from elftools.elf.elffile import ELFFile
 
 MACHINES = {"EM_X86_64": "x86_64", "EM_AARCH64": "aarch64"}
 
@@ -37,7 +37,17 @@ def read_binary(path: Path) -> Binary | None:
 
 
 def parse_binary(file: IO[bytes]) -> Binary | None:
-    """Return what the open file needs, None when it is not an ELF file."""
+    """Return what the open file needs, None when it is not an ELF file.
+
+    Raises:
+        DoctorError: the package that reads such files is not installed.
+    """
+    try:
+        from elftools.common.exceptions import ELFError
+        from elftools.elf.elffile import ELFFile
+    except ModuleNotFoundError as exc:
+        msg = "not installed: pyelftools; run pip install 'policy-agent[publish]'"
+        raise DoctorError(msg) from exc
     try:
         elf = ELFFile(file)
         machine = elf["e_machine"]
@@ -51,6 +61,8 @@ def parse_binary(file: IO[bytes]) -> Binary | None:
 
 
 def _needed(elf: ELFFile) -> Iterator[str]:
+    from elftools.elf.dynamic import DynamicSection
+
     for section in elf.iter_sections():
         if isinstance(section, DynamicSection):
             for tag in section.iter_tags("DT_NEEDED"):
@@ -58,6 +70,8 @@ def _needed(elf: ELFFile) -> Iterator[str]:
 
 
 def _glibc_versions(elf: ELFFile) -> Iterator[tuple[int, int]]:
+    from elftools.elf.gnuversions import GNUVerNeedSection
+
     for section in elf.iter_sections():
         if not isinstance(section, GNUVerNeedSection):
             continue

@@ -1,6 +1,7 @@
 """`policy-agent doctor` over functions and layers, as a person calls it."""
 
 import json
+import sys
 
 import pytest
 
@@ -83,3 +84,15 @@ def test_text_has_the_remedy_below_each_fault(function, capsys):
     first, second = capsys.readouterr().out.splitlines()
     assert first.startswith("error    ")
     assert second.startswith("         add one of policy-agent.yaml")
+
+
+def test_what_is_not_installed_is_named_with_the_command_that_installs_it(
+    tmp_path, capsys, monkeypatch
+):
+    launcher = tmp_path / "extensions" / "policy-agent"
+    launcher.parent.mkdir()
+    launcher.write_text("#!/bin/sh\n")
+    launcher.chmod(0o755)
+    monkeypatch.setitem(sys.modules, "elftools.common.exceptions", None)
+    assert main(["doctor", str(tmp_path)]) == 1
+    assert "pip install 'policy-agent[publish]'" in capsys.readouterr().err
