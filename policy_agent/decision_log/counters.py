@@ -13,6 +13,8 @@ class Counters(Struct):
 
     Attributes:
         recorded: stored in the spool or printed.
+        refused: not stored, for want of room or a broken disk; the decision was not answered, or
+            tried again (`on_full: block`).
         dropped_by_policy: not recorded because the drop decision was true.
         sampled_out: not recorded because they are not in the sample.
         dropped_oldest: given up for newer ones, the spool being full (`on_full: drop_oldest`).
@@ -30,6 +32,7 @@ class Counters(Struct):
     """
 
     recorded: int = 0
+    refused: int = 0
     dropped_by_policy: int = 0
     sampled_out: int = 0
     dropped_oldest: int = 0

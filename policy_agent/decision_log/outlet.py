@@ -101,9 +101,14 @@ class Outlet:
             DecisionLogError: it could not be stored.
         """
         filtered = self._rules.apply(event, policy)
-        if filtered is not None:
+        if filtered is None:
+            return
+        try:
             self.store(with_summary(filtered))
-            self.counters.recorded += 1
+        except DecisionLogError:
+            self.counters.refused += 1
+            raise
+        self.counters.recorded += 1
 
     def store(self, event: JsonObject, **facts: object) -> None:
         """Store an event as the next entry.

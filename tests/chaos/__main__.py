@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import json
 import os
 import random
+import shutil
 import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 from tests.auditor.audit_process import MAIN, serving
@@ -32,10 +35,12 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=600)
     parser.add_argument("--seed", type=int, default=int.from_bytes(os.urandom(4), "big"))
     parser.add_argument("--side-by-side", type=int, default=2, help="environments at a time")
+    parser.add_argument(
+        "--keep", type=Path, help="where to leave the store, spools and logs of every environment"
+    )
     arguments = parser.parse_args()
     print(f"seed {arguments.seed}", flush=True)
-    with tempfile.TemporaryDirectory(prefix="policy-agent-chaos-") as directory:
-        work = Path(directory)
+    with work_directory(arguments.keep) as work:
         store = work / "store"
         with serving(store, "--commit-seconds", "2") as server:
             outcomes, receiver = asyncio.run(campaign(work, str(server.client.base_url), arguments))
@@ -43,6 +48,17 @@ def main() -> int:
         stored = query(store)
         verified = verify(store, work)
     return judge(outcomes, receiver, stored, verified)
+
+
+@contextlib.contextmanager
+def work_directory(keep: Path | None) -> Iterator[Path]:
+    """Yield an empty directory that is gone afterwards, unless it was asked for."""
+    if keep is not None:
+        keep.mkdir(parents=True)
+        yield keep.absolute()
+        return
+    with tempfile.TemporaryDirectory(prefix="policy-agent-chaos-") as directory:
+        yield Path(directory)
 
 
 async def campaign(
@@ -53,7 +69,7 @@ async def campaign(
     bundle = work / "bundle.tar.gz"
     bundle.write_bytes(make_bundle({"app.rego": "package app\n\nallow := true\n"}, revision="r1"))
     until = time.monotonic() + arguments.seconds
-    receiver = FaultyReceiver(store_url)
+    receiver = FaultyReceiver(store_url, work / "receiver.log")
     await receiver.start()
     outcomes: list[Outcome] = []
 
@@ -62,6 +78,8 @@ async def campaign(
         while time.monotonic() < until:
             folder = work / f"environment-{worker}-{len(outcomes)}"
             outcomes.append(await Life(folder, layer, bundle, receiver, chance).run(until))
+            if arguments.keep is None:
+                shutil.rmtree(folder)
 
     failing = asyncio.create_task(fail_now_and_then(receiver, random.Random(arguments.seed)))
     workers = [one_after_the_other(worker) for worker in range(arguments.side_by_side)]
@@ -123,7 +141,8 @@ def judge(
         elif lost := missing & set(outcome.answered):
             print(
                 f"FAILED: {len(lost)} decisions, {len(gone)} of them in the spool, "
-                f"{len(lost & outcome.printed)} printed; {outcome.strategy}; {outcome.happened}"
+                f"{len(lost & outcome.printed)} printed; {outcome.name}, {outcome.strategy}; "
+                f"{outcome.happened}"
             )
     twice = [decision for decision, count in counts.items() if count > 1]
     held_ms = sorted(ms for outcome in outcomes for ms in outcome.after_response_ms) or [0.0]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import random
-import shutil
 import sys
 import time
 from collections import Counter
@@ -60,6 +59,7 @@ class Outcome:
     """What became of one environment.
 
     Attributes:
+        name: of its folder.
         answered: decision ids that the function was given.
         tail: those among them that the environment took with it.
         printed: those that were printed at SHUTDOWN.
@@ -69,6 +69,7 @@ class Outcome:
         after_response_ms: for how long each invocation was held back by the agent.
     """
 
+    name: str
     answered: list[str] = field(default_factory=list)
     tail: set[str] = field(default_factory=set)
     printed: set[str] = field(default_factory=set)
@@ -95,9 +96,10 @@ class Life:
         self._strategy = chance.choice(["end", "end", "end", "adaptive"])
         self._clock = folder / "clock"
         self._ledger = folder / "ledger"
+        self._log = folder / "log"
         self._has_full_disk = chance.random() < 0.15
         self._last_was_cut = False
-        self._outcome = Outcome(strategy=self._strategy)
+        self._outcome = Outcome(folder.name, strategy=self._strategy)
         folder.mkdir()
         document = {
             "services": {"store": {"url": f"http://127.0.0.1:{receiver.port}"}},
@@ -139,10 +141,12 @@ class Life:
             self._clock.unlink(missing_ok=True)
             if self._chance.random() < 0.5:
                 outcome.happened["spin-down with SHUTDOWN"] += 1
+                self._note("SHUTDOWN")
                 await environment.shutdown()
             else:
                 outcome.happened["destroyed without SHUTDOWN"] += 1
                 outcome.excuse = self._excuse()
+                self._note(f"DESTROYED {outcome.excuse}")
                 await environment.destroy()
         if self._ledger.exists():
             outcome.answered = self._ledger.read_text().split()
@@ -153,7 +157,6 @@ class Life:
                 outcome.excuse = "printed at SHUTDOWN"
             elif self._last_was_cut:
                 outcome.excuse = "agent killed just before SHUTDOWN"
-        shutil.rmtree(self._folder)
         return outcome
 
     async def _invoke(self, environment: LocalLambda) -> None:
@@ -176,6 +179,7 @@ class Life:
             killer = asyncio.create_task(self._kill(environment, chance.uniform(0, 0.05)))
         invocation = await environment.invoke(event)
         completion = await invocation.completed()
+        self._note(f"INVOCATION {then} {completion.status}")
         if killer is not None:
             await killer
         self._last_was_cut = completion.status not in ("success", "error")
@@ -193,6 +197,7 @@ class Life:
             await environment.kill_extension("policy-agent")
         except EmulatorError:
             return  # it has gone by itself, or is only coming
+        self._note("KILLED")
         self._last_was_cut = True
 
     def _excuse(self) -> str:
@@ -204,7 +209,12 @@ class Life:
             return "disk full"
         return "adaptive: shipping was not due yet" if self._strategy == "adaptive" else ""
 
+    def _note(self, text: str) -> None:
+        with self._log.open("a") as file:
+            file.write(f"{time.time():.3f} {text}\n")
+
     def _read_line(self, line: LogLine) -> None:
+        self._note(line.text)
         if '"msg":"Decision Log"' in line.text:
             self._outcome.printed.add(json.loads(line.text)["decision_id"])
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gzip
+import json
 import time
 from collections import Counter
+from pathlib import Path
 
 import httpx
 
@@ -24,11 +27,12 @@ class FaultyReceiver:
         seen: how many requests met each mode.
     """
 
-    def __init__(self, store_url: str) -> None:
+    def __init__(self, store_url: str, log: Path) -> None:
         self.mode = OK
         self.failed_at = 0.0
         self.seen: Counter[str] = Counter()
         self.port = 0
+        self._log = log
         self._client = httpx.AsyncClient(base_url=store_url, timeout=60)
         self._server: asyncio.Server | None = None
         self._open: set[asyncio.Task[None]] = set()
@@ -62,6 +66,11 @@ class FaultyReceiver:
             self._server.close()
         await self._client.aclose()
 
+    def _note(self, mode: str, status: int, body: bytes) -> None:
+        ids = [event["decision_id"] for event in json.loads(gzip.decompress(body))]
+        with self._log.open("a") as file:
+            file.write(f"{time.time():.3f} {mode} {status} {' '.join(ids)}\n")
+
     async def _take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
@@ -92,6 +101,7 @@ class FaultyReceiver:
             headers = {"Content-Encoding": "gzip"}
             stored = self._client.post("/logs", content=body, headers=headers)
             status = (await asyncio.shield(asyncio.ensure_future(stored))).status_code
+        self._note(mode, status, body)
         answer = b"HTTP/1.1 %d X\r\nContent-Length: 2\r\n\r\n{}" % status
         writer.write(answer[:20] if mode == "cut" else answer)
         with contextlib.suppress(ConnectionError):

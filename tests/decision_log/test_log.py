@@ -230,6 +230,7 @@ def test_what_cannot_be_stored_is_an_error_and_not_printed(open_log, decide):
         decision_log.record(decide(), None)
     assert stream.getvalue() == ""
     assert decision_log.status.counters["recorded"] == 0
+    assert decision_log.status.counters["refused"] == 1
 
 
 def test_status_tells_of_the_last_failure_until_a_success(open_log, receiver, decide):

@@ -158,6 +158,24 @@ def test_metrics_count_requests_and_tell_of_bundles(client, harness):
     assert families["process_resident_memory_bytes"].samples[0].value > 1e6
 
 
+def test_metrics_count_what_each_sink_did(client, harness):
+    archive = DecisionLogStatus("e", "m", 404, {"shipped": 3, "masked": 1})
+    harness.decision_log_status = DecisionLogStatus(
+        counters={"shipped": 4}, sinks={"archive": archive}
+    )
+    samples = {
+        (sample.name, sample.labels.get("sink")): sample
+        for family in text_string_to_metric_families(client.get("/metrics").text)
+        for sample in family.samples
+        if sample.name.startswith("decision_logs")
+    }
+    assert samples["decision_logs_shipped_total", None].value == 4
+    assert samples["decision_logs_shipped_total", "archive"].value == 3
+    assert samples["decision_logs_masked_total", "archive"].value == 1
+    assert samples["decision_logs_status_gauge", "archive"].labels["http_code"] == "404"
+    assert len(samples) == 4
+
+
 def test_metrics_are_gzipped_for_those_who_accept_it(client):
     raw = client.send(
         client.build_request("GET", "/metrics", headers={"accept-encoding": "gzip"}), stream=True

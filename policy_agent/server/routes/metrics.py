@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import resource
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Final
@@ -20,7 +20,7 @@ from policy_agent.server.exposition import CONTENT_TYPE, Family, Sample, write_f
 from policy_agent.server.routing import Route
 from policy_agent.server.services import Overview, Services
 from policy_agent.server.wire import Answer
-from policy_agent.status import BundleStatus, State
+from policy_agent.status import BundleStatus, DecisionLogStatus, State
 
 _MOMENTS: Final = (
     ("last_bundle_request", "Gauge for the last bundle request."),
@@ -56,17 +56,29 @@ def _status_families(overview: Overview) -> Iterator[Family]:
     logs = overview.decision_log_status
     if logs is None:
         return
-    labels = (("code", logs.code), ("http_code", str(logs.http_code or "")))
-    failing = [Sample(1, labels)] if logs.state is State.ERROR else []
+    yield from _log_families({"": logs, **logs.sinks})
+
+
+def _log_families(sinks: Mapping[str, DecisionLogStatus]) -> Iterator[Family]:
+    """Yield what each sink counts; that of OPA's own has no `sink`, as nothing has in OPA."""
+    failing = []
+    counted: dict[str, list[Sample]] = {}
+    for sink, logs in sinks.items():
+        labels = (("sink", sink),) if sink else ()
+        if logs.state is State.ERROR:
+            why = (("code", logs.code), ("http_code", str(logs.http_code or "")))
+            failing.append(Sample(1, (*why, *labels)))
+        for name, value in logs.counters.items():
+            counted.setdefault(name, []).append(Sample(value, labels))
     yield Family(
         "decision_logs_status_gauge",
         "gauge",
         "Gauge for the decision logs status by code and http code.",
         failing,
     )
-    for name, value in logs.counters.items():
+    for name, samples in counted.items():
         text = f"Decision log events: {name.replace('_', ' ')}."
-        yield Family(f"decision_logs_{name}_total", "counter", text, [Sample(value)])
+        yield Family(f"decision_logs_{name}_total", "counter", text, samples)
 
 
 def _bundle_families(bundles: list[BundleStatus]) -> Iterator[Family]:
