@@ -188,8 +188,19 @@ def test_no_second_opinion_is_had_of_what_regopy_cannot_run(directory, capsys):
     assert main(["test", "src", "--second-opinion"]) == 0
     captured = capsys.readouterr()
     assert captured.out == "PASS: 1/1\n"
-    assert captured.err.startswith("no second opinion: ")
+    assert captured.err.startswith("data.app_test: no second opinion: ")
     assert "undefined function net.cidr_contains" in captured.err
+
+
+def test_a_module_beyond_regopy_silences_only_the_tests_that_need_it(directory, capsys):
+    source = 'package net_test\n\ntest_net if net.cidr_contains("10.0.0.0/8", "10.1.1.1")\n'
+    (directory / "app" / "net_test.rego").write_text(source)
+    source = 'package app_test\n\ntest_lower if lower("À") == "à"\n'
+    (directory / "app" / "app_test.rego").write_text(source)
+    assert main(["test", "src", "--second-opinion"]) == 2
+    silence, disagreement = capsys.readouterr().err.splitlines()
+    assert silence.startswith("data.net_test: no second opinion: ")
+    assert disagreement == "data.app_test.test_lower: PASS, but FAIL on regopy"
 
 
 class TestBesideOpa:
