@@ -1,8 +1,8 @@
 """Decide whether to ship the decision log now, and how long that may take.
 
-Pure: a moment, how busy the function is and the clock in, a `FlushDecision` out; the loop acts on
-it. Shipping never runs into the function's deadline, and after a response it is bounded so that it
-cannot hold back the next invocation for long. The strategies follow those of Datadog's Lambda
+Pure: a moment, how busy the function is and the time left in, a `FlushDecision` out; the loop acts
+on it. Shipping never runs into the function's deadline, and after a response it is bounded so that
+it cannot hold back the next invocation for long. The strategies follow those of Datadog's Lambda
 extension:
 
 * `end`: after every response. Nothing waits in a sandbox that may never wake again.
@@ -93,22 +93,19 @@ class Pace:
         self._last_ms = now_ms
 
 
-def decide(
-    moment: Moment, plan: Plan, load: Load, *, now_ms: float, deadline_ms: float
-) -> FlushDecision:
-    """Return whether to ship at `moment`, given the deadline of the event being handled.
+def decide(moment: Moment, plan: Plan, load: Load, *, left_ms: float) -> FlushDecision:
+    """Return whether to ship at `moment`.
 
     Args:
-        now_ms: wall clock, milliseconds since the epoch, as `deadline_ms` is.
+        left_ms: until the deadline of the event being handled.
     """
     if not load.backlog_events and not load.has_news:
         return FlushDecision(0)
-    remaining_ms = deadline_ms - now_ms
     if moment is Moment.SHUTDOWN:
-        return FlushDecision(max(remaining_ms - SHUTDOWN_MARGIN_MS, 0) / 1000, force=True)
+        return FlushDecision(max(left_ms - SHUTDOWN_MARGIN_MS, 0) / 1000, force=True)
     if not _is_time(moment, plan, load):
         return FlushDecision(0)
-    budget_ms = max(remaining_ms - DEADLINE_MARGIN_MS, 0)
+    budget_ms = max(left_ms - DEADLINE_MARGIN_MS, 0)
     is_beside = moment is Moment.INVOKE and load.tells_end
     return FlushDecision((budget_ms if is_beside else min(budget_ms, MAX_AFTER_RESPONSE_MS)) / 1000)
 

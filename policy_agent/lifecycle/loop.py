@@ -14,6 +14,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Protocol
 
 from policy_agent.lifecycle.api import Event, ExtensionsApi
+from policy_agent.lifecycle.deadline import Deadlines
 from policy_agent.lifecycle.flush_control import (
     DEADLINE_MARGIN_MS,
     MAX_AFTER_RESPONSE_MS,
@@ -66,7 +67,8 @@ class ExtensionLoop:
         work: Work,
         finished: FinishedRequests | None,
         plan: Plan = Plan(),  # noqa: B008 - frozen
-        clock_ms: Callable[[], float] = lambda: time.time() * 1000,
+        wall_ms: Callable[[], float] = lambda: time.time() * 1000,
+        monotonic_ms: Callable[[], float] = lambda: time.monotonic() * 1000,
     ) -> None:
         """Create a loop.
 
@@ -78,8 +80,12 @@ class ExtensionLoop:
         self._work = work
         self._finished = finished
         self._plan = plan
-        self._clock_ms = clock_ms
+        self._wall_ms = wall_ms
+        self._monotonic_ms = monotonic_ms
+        self._deadlines = Deadlines()
+        self._deadline_ms = 0.0  # of the event under way, by the monotonic clock
         self._pace = Pace()
+        self._count_when_in_vain: int | None = None
         self._tried_ms: float | None = None
         self._answered_ms: float | None = None
 
@@ -91,65 +97,80 @@ class ExtensionLoop:
         """
         while True:
             event = await self._api.next()
-            if event.event_type == "SHUTDOWN":
-                await self._flush(Moment.SHUTDOWN, event)
+            is_shutdown = event.event_type == "SHUTDOWN"
+            self._deadline_ms = self._deadlines.of(
+                event.deadline_ms,
+                wall_ms=self._wall_ms(),
+                monotonic_ms=self._monotonic_ms(),
+                is_shutdown=is_shutdown,
+            )
+            if is_shutdown:
+                await self._flush(Moment.SHUTDOWN)
                 return
             try:
                 await self._invoke(event)
             finally:
                 answered_ms, self._answered_ms = self._answered_ms, None
-                now_ms = self._clock_ms()
+                now_ms = self._monotonic_ms()
                 self._work.finished(0 if answered_ms is None else now_ms - answered_ms)
 
     async def _invoke(self, event: Event) -> None:
-        self._pace.invoked(self._clock_ms())
+        self._pace.invoked(self._wall_ms())
         self._work.invoked(event)
         due = self._work.due_refresh()
         beside = [asyncio.create_task(due, name="bundle refresh")] if due is not None else []
-        if self._finished is None:
-            await self._flush(Moment.INVOKE, event)
-        else:
-            flushing = self._flush(Moment.INVOKE, event)
+        if self._tells_end:
+            flushing = self._flush(Moment.INVOKE)
             beside.append(asyncio.create_task(flushing, name="shipping"))
-            await self._until_answered(event, self._finished)
-            await self._flush(Moment.RUNTIME_DONE, event)
+            await self._until_answered(event)
+            await self._flush(Moment.RUNTIME_DONE)
+        else:
+            await self._flush(Moment.INVOKE)
         if beside:
-            await self._settle(beside, event)
+            await self._settle(beside)
 
-    async def _until_answered(self, event: Event, finished: FinishedRequests) -> None:
-        remaining_ms = event.deadline_ms - self._clock_ms() - DEADLINE_MARGIN_MS
-        if await finished.wait(event.request_id, remaining_ms / 1000):
-            self._answered_ms = self._clock_ms()
+    @property
+    def _tells_end(self) -> bool:
+        """Whether Lambda tells when a function has answered, as far as is known."""
+        finished = self._finished
+        # One that came after all, too late to be waited for, shows that they do come.
+        return finished is not None and finished.count != self._count_when_in_vain
+
+    async def _until_answered(self, event: Event) -> None:
+        assert self._finished is not None
+        left_seconds = (self._left_ms() - DEADLINE_MARGIN_MS) / 1000
+        if await self._finished.wait(event.request_id, left_seconds):
+            self._answered_ms = self._monotonic_ms()
             return
         # Waiting in vain costs the whole timeout of every invocation: do it once.
         log.warning("No runtimeDone came for %s; no longer waiting", event.request_id)
-        self._finished = None
+        self._count_when_in_vain = self._finished.count
 
-    async def _flush(self, moment: Moment, event: Event) -> None:
-        now_ms = self._clock_ms()
-        decision = decide(
-            moment, self._plan, self._load(now_ms), now_ms=now_ms, deadline_ms=event.deadline_ms
-        )
+    async def _flush(self, moment: Moment) -> None:
+        wall_ms = self._wall_ms()
+        decision = decide(moment, self._plan, self._load(wall_ms), left_ms=self._left_ms())
         if decision.budget_seconds > 0:
-            self._tried_ms = now_ms
+            self._tried_ms = wall_ms
             await self._work.flush(decision)
 
-    def _load(self, now_ms: float) -> Load:
+    def _left_ms(self) -> float:
+        return self._deadline_ms - self._monotonic_ms()
+
+    def _load(self, wall_ms: float) -> Load:
         tried_ms = self._tried_ms
         # A wall clock that was set back says nothing of how long ago that was.
-        is_known = tried_ms is not None and tried_ms <= now_ms
+        is_known = tried_ms is not None and tried_ms <= wall_ms
         return Load(
             backlog_events=self._work.backlog_events,
             has_news=self._work.has_news,
             gap_seconds=self._pace.gap_seconds,
-            unshipped_seconds=(now_ms - tried_ms) / 1000 if is_known and tried_ms else None,
-            tells_end=self._finished is not None,
+            unshipped_seconds=(wall_ms - tried_ms) / 1000 if is_known and tried_ms else None,
+            tells_end=self._tells_end,
         )
 
-    async def _settle(self, tasks: list[asyncio.Task[None]], event: Event) -> None:
-        remaining_ms = event.deadline_ms - self._clock_ms() - DEADLINE_MARGIN_MS
-        budget_seconds = min(max(remaining_ms, 0), MAX_AFTER_RESPONSE_MS) / 1000
-        _, late = await asyncio.wait(tasks, timeout=budget_seconds)
+    async def _settle(self, tasks: list[asyncio.Task[None]]) -> None:
+        left_ms = max(self._left_ms() - DEADLINE_MARGIN_MS, 0)
+        _, late = await asyncio.wait(tasks, timeout=min(left_ms, MAX_AFTER_RESPONSE_MS) / 1000)
         for task in late:
             # A transfer that a freeze would cut in half; it is due again at the next INVOKE.
             task.cancel()

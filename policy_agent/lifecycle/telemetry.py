@@ -28,9 +28,14 @@ _TOO_LARGE = b"HTTP/1.1 413 Content Too Large\r\nContent-Length: 0\r\nConnection
 
 
 class FinishedRequests:
-    """The request ids of `platform.runtimeDone` events, most recent last."""
+    """The request ids of `platform.runtimeDone` events, most recent last.
+
+    Attributes:
+        count: of all that have ever come.
+    """
 
     def __init__(self) -> None:
+        self.count = 0
         self._ids: deque[str] = deque(maxlen=REMEMBERED)
         self._arrived = asyncio.Event()
 
@@ -41,6 +46,7 @@ class FinishedRequests:
                 record = event.get("record")
                 if isinstance(record, dict):
                     self._ids.append(str(record.get("requestId", "")))
+                    self.count += 1
                     self._arrived.set()
 
     async def wait(self, request_id: str, timeout_seconds: float) -> bool:

@@ -10,13 +10,12 @@ from policy_agent.lifecycle.flush_control import (
     decide,
 )
 
-NOW = 1_000_000
 INVOKE, DONE, SHUTDOWN = Moment.INVOKE, Moment.RUNTIME_DONE, Moment.SHUTDOWN
 END = Plan("end")
 
 
 @pytest.mark.parametrize(
-    ("moment", "deadline_in_ms", "expected"),
+    ("moment", "left_ms", "expected"),
     [
         pytest.param(DONE, 900_000, FlushDecision(2.0), id="bounded after answer"),
         pytest.param(DONE, 600, FlushDecision(0.5), id="margin before deadline"),
@@ -26,34 +25,34 @@ END = Plan("end")
         pytest.param(SHUTDOWN, 200, FlushDecision(0, force=True), id="late shutdown"),
     ],
 )
-def test_shipping_stays_within_what_lambda_allows(moment, deadline_in_ms, expected):
+def test_shipping_stays_within_what_lambda_allows(moment, left_ms, expected):
     load = Load(backlog_events=1)
-    assert decide(moment, END, load, now_ms=NOW, deadline_ms=NOW + deadline_in_ms) == expected
+    assert decide(moment, END, load, left_ms=left_ms) == expected
 
 
 def test_beside_the_function_shipping_may_take_until_its_deadline():
     load = Load(backlog_events=1)
-    beside = decide(INVOKE, Plan("continuous"), load, now_ms=NOW, deadline_ms=NOW + 9_100)
+    beside = decide(INVOKE, Plan("continuous"), load, left_ms=9_100)
     assert beside == FlushDecision(9.0)
 
 
 @pytest.mark.parametrize("moment", Moment)
 @pytest.mark.parametrize("strategy", ["end", "periodic", "continuous", "adaptive"])
 def test_nothing_is_shipped_without_a_backlog(moment, strategy):
-    decision = decide(moment, Plan(strategy), Load(), now_ms=NOW, deadline_ms=NOW + 5000)
+    decision = decide(moment, Plan(strategy), Load(), left_ms=5000)
     assert decision.budget_seconds == 0
 
 
 @pytest.mark.parametrize("strategy", ["end", "periodic", "continuous", "adaptive"])
 def test_everything_goes_at_shutdown_whatever_the_strategy(strategy):
     load = Load(backlog_events=1, gap_seconds=0.01, unshipped_seconds=0)
-    decision = decide(SHUTDOWN, Plan(strategy), load, now_ms=NOW, deadline_ms=NOW + 2000)
+    decision = decide(SHUTDOWN, Plan(strategy), load, left_ms=2000)
     assert decision == FlushDecision(1.7, force=True)
 
 
 def test_the_last_record_of_a_stream_goes_at_shutdown_though_nothing_else_waits():
     load = Load(has_news=True)
-    assert decide(SHUTDOWN, END, load, now_ms=NOW, deadline_ms=NOW + 2000).budget_seconds > 0
+    assert decide(SHUTDOWN, END, load, left_ms=2000).budget_seconds > 0
 
 
 RARE = [60_000 * n for n in range(6)]  # a call a minute: a scheduled job
@@ -78,7 +77,7 @@ def shipped(plan, starts_ms, *, tells_end=True):
                 unshipped_seconds=None if tried_ms is None else (now_ms - tried_ms) / 1000,
                 tells_end=tells_end,
             )
-            if decide(moment, plan, load, now_ms=now_ms, deadline_ms=now_ms + 3000).budget_seconds:
+            if decide(moment, plan, load, left_ms=3000).budget_seconds:
                 tried_ms, backlog = now_ms, 0
                 counts[moment] += 1
         waiting.append(backlog)
@@ -120,7 +119,7 @@ def test_without_telemetry_the_start_of_the_next_is_the_only_moment(strategy, pa
 
 def test_many_entries_do_not_wait_for_the_interval():
     load = Load(backlog_events=MANY_EVENTS, gap_seconds=0.1, unshipped_seconds=0.1)
-    decision = decide(INVOKE, Plan(), load, now_ms=NOW, deadline_ms=NOW + 3000)
+    decision = decide(INVOKE, Plan(), load, left_ms=3000)
     assert decision.budget_seconds > 0
 
 
