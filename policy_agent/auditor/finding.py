@@ -27,6 +27,7 @@ class Kind(StrEnum):
     ORDER = "wrong-order"  # an entry is not where its agent put it
     KEY = "wrong-key"  # nothing can be said: made without a key, or with one that was not given
     UNNUMBERED = "unnumbered"  # nobody has numbered them; only looked for when a key is given
+    UNREADABLE = "unreadable"  # a file, or something in it, is no entry
 
 
 @dataclass(frozen=True, slots=True)

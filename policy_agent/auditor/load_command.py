@@ -1,7 +1,6 @@
 """`policy-agent audit load`: store events from files, so that they can be asked and verified.
 
-Reads what the sinks `s3`, `firehose` and `file` write (copied from the bucket), OPA's upload bodies
-and console lines, gzipped or not. What is in the store already is not stored again.
+What is in the store already is not stored again.
 """
 
 from __future__ import annotations
@@ -10,26 +9,24 @@ import argparse
 import asyncio
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-from policy_agent.auditor.body import gunzip
 from policy_agent.auditor.extra import require_audit_extra
-from policy_agent.codec import decode_json, encode_json
-from policy_agent.errors import AuditError, DocumentError, RequestError
+from policy_agent.auditor.opening import SOURCES_HELP, add_endpoint
+from policy_agent.auditor.sources import SourceFile, entries_of, read_sources
+from policy_agent.errors import AuditError, RequestError
 
 if TYPE_CHECKING:
     from policy_agent.auditor.collector import Collector, Stats
 
-_GZIP_MAGIC: Final = b"\x1f\x8b"
 _MOST_TEXT_BYTES: Final = 8 << 20  # of one body
-_CONSOLE_MESSAGE: Final = "Decision Log"
-_CONSOLE_KEYS: Final = ("level", "msg", "time", "type")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument("--dir", type=Path, required=True, help="directory of the store")
-    parser.add_argument("files", type=Path, nargs="+", help="files, and directories of such")
+    parser.add_argument("sources", nargs="+", help=SOURCES_HELP)
+    add_endpoint(parser)
 
 
 def main(arguments: argparse.Namespace) -> int:
@@ -43,7 +40,8 @@ def main(arguments: argparse.Namespace) -> int:
 
     collector = Collector(arguments.dir, commit_seconds=0)
     try:
-        stats = asyncio.run(_load(collector, list(_files_of(arguments.files))))
+        files = read_sources(arguments.sources, arguments.endpoint_url)
+        stats = asyncio.run(_load(collector, files))
     finally:
         collector.close()
     print(
@@ -55,46 +53,33 @@ def main(arguments: argparse.Namespace) -> int:
     return 0
 
 
-async def _load(collector: Collector, files: list[Path]) -> Stats:
+async def _load(collector: Collector, files: Iterator[SourceFile]) -> Stats:
     storing = asyncio.create_task(collector.run())
     try:
-        for path in files:
-            for body in bodies_of(path):
-                await collector.accept(body, is_gzip=False)
-    except RequestError as exc:
-        raise AuditError(f"{path}: {exc}") from exc
+        # In a thread: reading may wait for a network, and runs a loop of its own for it.
+        while (file := await asyncio.to_thread(next, files, None)) is not None:
+            try:
+                for body in _bodies_of(file):
+                    await collector.accept(body, is_gzip=False)
+            except RequestError as exc:
+                raise AuditError(f"{file.name}: {exc}") from exc
     finally:
         collector.stop()
         await storing
     return collector.stats()
 
 
-def bodies_of(path: Path) -> Iterator[bytes]:
+def _bodies_of(file: SourceFile) -> Iterator[bytes]:
     """Yield a file's events as JSON arrays of bearable size.
 
     Raises:
-        AuditError: it cannot be read.
         RequestError: it holds something else.
     """
-    try:
-        raw = path.read_bytes()
-    except OSError as exc:
-        raise AuditError(f"{path}: cannot be read: {exc.strerror}") from exc
-    text = gunzip(raw) if raw.startswith(_GZIP_MAGIC) else raw
-    if text.lstrip()[:1] == b"[":
-        yield text
-        return
     events: list[bytes] = []
     size_bytes = 0
-    for number, line in enumerate(text.splitlines(), start=1):
-        if not line.strip():
-            continue
-        try:
-            event = decode_json(line)
-        except DocumentError as exc:
-            raise RequestError(f"line {number} is not JSON: {exc}") from exc
-        events.append(_as_recorded(event, line))
-        size_bytes += len(line)
+    for event in entries_of(file):
+        events.append(event)
+        size_bytes += len(event)
         if size_bytes >= _MOST_TEXT_BYTES:
             yield _array_of(events)
             events, size_bytes = [], 0
@@ -102,20 +87,5 @@ def bodies_of(path: Path) -> Iterator[bytes]:
         yield _array_of(events)
 
 
-def _as_recorded(event: Any, line: bytes) -> bytes:
-    """Return the event in a line, without what the console puts around it."""
-    if not isinstance(event, dict) or event.get("msg") != _CONSOLE_MESSAGE:
-        return line
-    return encode_json({name: value for name, value in event.items() if name not in _CONSOLE_KEYS})
-
-
 def _array_of(events: list[bytes]) -> bytes:
     return b"[" + b",".join(events) + b"]"
-
-
-def _files_of(paths: list[Path]) -> Iterator[Path]:
-    for path in paths:
-        if path.is_dir():
-            yield from sorted(each for each in path.rglob("*") if each.is_file())
-        else:
-            yield path

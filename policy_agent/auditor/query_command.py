@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 import sys
 from datetime import UTC, datetime
-from pathlib import Path
 
 from policy_agent.auditor.extra import require_audit_extra
+from policy_agent.auditor.opening import add_arguments, open_reader
 from policy_agent.errors import AuditError
 
 _RESULTS = ("allow", "deny", "error", "undefined", "other", "fulfilment", "close")
@@ -16,7 +16,7 @@ _MOMENT = "RFC 3339 time, or how long ago: 15m, 24h, 7d"
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    parser.add_argument("--dir", type=Path, required=True, help="directory of `audit serve`")
+    add_arguments(parser)
     parser.add_argument("--since", metavar="WHEN", help=f"not before this ({_MOMENT})")
     parser.add_argument("--until", metavar="WHEN", help="before this")
     parser.add_argument("--function", help="label `function`, `function_name` or `app`")
@@ -42,15 +42,12 @@ def main(arguments: argparse.Namespace) -> int:
     """Print the decisions that meet all filters.
 
     Raises:
-        AuditError: there is no store, or an argument makes no sense.
+        AuditError: there is nothing to read, or an argument makes no sense.
     """
     require_audit_extra()
-    from policy_agent.auditor.collector import SPOOL
     from policy_agent.auditor.filters import Filters, parse_moment
     from policy_agent.auditor.render import FORMATS
     from policy_agent.auditor.row import ResultKind
-    from policy_agent.auditor.spool import list_spool
-    from policy_agent.auditor.store import AuditStore
 
     if arguments.limit < 1:
         raise AuditError("--limit must be at least 1")
@@ -65,12 +62,12 @@ def main(arguments: argparse.Namespace) -> int:
         revision=arguments.revision,
         decision_id=arguments.decision_id,
     )
-    with AuditStore(arguments.dir) as store:
+    with open_reader(arguments) as reader:
         if arguments.count:
-            print(store.count(filters))
+            print(reader.count(filters))
         else:
-            rows = store.query(filters, limit=arguments.limit)
+            rows = reader.query(filters, limit=arguments.limit)
             print(FORMATS[arguments.format](rows), end="")
-    if pending := len(list_spool(arguments.dir / SPOOL)):
-        print(f"warning: {pending} received bodies are not yet in the store", file=sys.stderr)
+        if unreadable := len(reader.unreadable):
+            print(f"warning: {unreadable} files or entries are no decisions", file=sys.stderr)
     return 0

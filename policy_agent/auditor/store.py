@@ -7,31 +7,22 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Final, Self
+from typing import Final, Self
 
-import duckdb
 import pyarrow as pa
-from pyiceberg import exceptions as iceberg
-from sqlalchemy.exc import SQLAlchemyError
+from pyiceberg.expressions import BooleanExpression
+from pyiceberg.schema import Schema
 
-from policy_agent.auditor.anomalies import Tally
 from policy_agent.auditor.durable import make_directory
 from policy_agent.auditor.expiry import expire_old_snapshots
-from policy_agent.auditor.filters import Filters
 from policy_agent.auditor.heads import note_heads
+from policy_agent.auditor.reader import FOREIGN_ERRORS, Reader, from_us
 from policy_agent.auditor.row import DecisionRow, ResultKind
-from policy_agent.auditor.scan import (
-    fetch,
-    filter_condition,
-    plan_files,
-    same_times_condition,
-    stream,
-)
+from policy_agent.auditor.scan import fetch, plan_files, same_times_condition
 from policy_agent.auditor.table import (
     CATALOG_FILE,
     as_duckdb_source,
@@ -40,32 +31,12 @@ from policy_agent.auditor.table import (
     open_catalog,
     to_arrow,
 )
-from policy_agent.auditor.verify import Unnumbered
 from policy_agent.codec import decode_json, encode_json
 from policy_agent.errors import AuditError
 
 log = logging.getLogger(__name__)
 
 _SOURCES_PROPERTY: Final = "policy-agent.committed-sources"
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_FIRST: Final = datetime.min.replace(tzinfo=UTC)
-_LAST: Final = datetime.max.replace(tzinfo=UTC)
-_COLUMNS: Final = (
-    'decision_id, epoch_us("timestamp"), path, labels, "function", subject, "action",'
-    ' "result", revisions, requested_by, error, event, _src, instance, seq, "chain"'
-)
-_FOREIGN_ERRORS: Final = (
-    OSError,
-    ValueError,
-    pa.ArrowException,
-    duckdb.Error,
-    SQLAlchemyError,
-    iceberg.CommitFailedException,
-    iceberg.NoSuchTableError,
-    iceberg.RESTError,
-    iceberg.ValidationError,
-    iceberg.ValidationException,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +54,7 @@ class AppendResult:
     closings: int = 0
 
 
-class AuditStore:
+class AuditStore(Reader):
     """The decisions in one directory. Use as a context manager, or close it."""
 
     def __init__(self, directory: str | Path) -> None:
@@ -98,6 +69,7 @@ class AuditStore:
         if not (directory / CATALOG_FILE).is_file():
             msg = f"{directory} holds no audit store; `policy-agent audit serve` creates one"
             raise AuditError(msg)
+        super().__init__(f"the store in {directory}")
         self._directory = directory
         with self._own_errors("open"), ExitStack() as opened:
             self._catalog = opened.enter_context(open_catalog(directory))
@@ -116,7 +88,7 @@ class AuditStore:
             make_directory(directory.resolve())
             with open_catalog(directory) as catalog:
                 create_table(catalog)
-        except _FOREIGN_ERRORS as exc:
+        except FOREIGN_ERRORS as exc:
             raise AuditError(f"cannot create the store in {directory}: {exc}") from exc
         return cls(directory)
 
@@ -156,7 +128,7 @@ class AuditStore:
                     transaction.set_properties({_SOURCES_PROPERTY: encoded})
         try:
             expire_old_snapshots(self._table)
-        except _FOREIGN_ERRORS as exc:
+        except FOREIGN_ERRORS as exc:
             # The rows are committed, so this is no failure; the next append tries again.
             log.warning("cannot expire old snapshots: %s", exc)
         try:
@@ -166,93 +138,6 @@ class AuditStore:
             log.warning("the end of a stream might not be missed: %s", exc)
         closings = sum(row.result is ResultKind.CLOSE for row in unique.values())
         return AppendResult(len(unique) - closings, len(rows) - len(unique), closings)
-
-    def query(self, filters: Filters | None = None, *, limit: int = 100) -> list[DecisionRow]:
-        """Return up to `limit` decisions, newest first.
-
-        Raises:
-            AuditError: the store cannot be read.
-        """
-        order = f'ORDER BY "timestamp" DESC, decision_id DESC LIMIT {limit:d}'
-        return [_to_row(*record) for record in self._select(_COLUMNS, filters, order)]
-
-    def count(self, filters: Filters | None = None) -> int:
-        """Return how many decisions meet the filters.
-
-        Raises:
-            AuditError: the store cannot be read.
-        """
-        return sum(count for (count,) in self._select("count(*)", filters))
-
-    def tallies(self, since: datetime, until: datetime) -> list[Tally]:
-        """Return how many decisions and denials there were, by function and subject.
-
-        Raises:
-            AuditError: the store cannot be read.
-        """
-        filters = Filters(since=since, until=until)
-        denials = f"count(*) FILTER (result = '{ResultKind.DENY}')"
-        grouped = 'GROUP BY "function", "subject"'
-        columns = f'"function", "subject", count(*), {denials}'
-        return [Tally(*record) for record in self._select(columns, filters, grouped)]
-
-    def streams(
-        self, since: datetime | None, until: datetime | None, instances: Sequence[str]
-    ) -> Iterator[DecisionRow]:
-        """Yield the numbered rows by instance and number; it must be exhausted before `close`.
-
-        Args:
-            since: with `until`, only streams that have anything in this window, but all of them.
-            instances: streams to include whatever their times.
-
-        Raises:
-            AuditError: the store cannot be read.
-        """
-        parameters: dict[str, Any] = {}
-        with self._own_errors("read"):
-            self._table.refresh()
-            rows = as_duckdb_source(self._table.schema())
-            where = "instance IS NOT NULL"
-            if since is not None or until is not None:
-                where = f"""instance IN (
-                    SELECT instance FROM {rows} GROUP BY instance
-                    HAVING max("timestamp") >= $since AND min("timestamp") < $until
-                    UNION ALL SELECT unnest($instances::VARCHAR[]))"""  # noqa: S608
-                parameters = {"since": since or _FIRST, "until": until or _LAST}
-                parameters["instances"] = list(instances)
-            sql = f"""SELECT {_COLUMNS} FROM {rows} WHERE {where}
-                ORDER BY instance, seq, "timestamp", decision_id"""  # noqa: S608
-            if files := plan_files(self._table, filter_condition(Filters())):
-                for record in stream(sql, files, parameters):
-                    yield _to_row(*record)
-
-    def unnumbered(self, since: datetime | None, until: datetime | None) -> list[Unnumbered]:
-        """Return how many rows of each function nobody has numbered.
-
-        Raises:
-            AuditError: the store cannot be read.
-        """
-        filters = Filters(since=since, until=until)
-        columns = '"function", count(*), epoch_us(min("timestamp"))'
-        grouped = 'AND instance IS NULL GROUP BY "function" ORDER BY "function"'
-        return [
-            Unnumbered(function, count, _from_us(at_us))
-            for function, count, at_us in self._select(columns, filters, grouped)
-        ]
-
-    def _select(
-        self, columns: str, filters: Filters | None, rest: str = ""
-    ) -> list[tuple[Any, ...]]:
-        filters = filters or Filters()
-        where, parameters = filters.to_sql()
-        with self._own_errors("read"):
-            self._table.refresh()
-            files = plan_files(self._table, filter_condition(filters))
-            if not files:
-                return []
-            rows = as_duckdb_source(self._table.schema())
-            sql = f"SELECT {columns} FROM {rows} WHERE {where} {rest}"  # noqa: S608
-            return fetch(sql, files, parameters)
 
     def _known_keys(self, rows: Sequence[DecisionRow]) -> Iterator[tuple[str, datetime]]:
         if not rows:
@@ -272,45 +157,15 @@ class AuditStore:
             ' SEMI JOIN batch ON decision_id = batch.id AND "timestamp" = batch."at"'
         )
         for decision_id, at_us in fetch(sql, files, {}, {"batch": batch}):
-            yield decision_id, _from_us(at_us)
+            yield decision_id, from_us(at_us)
 
-    @contextmanager
-    def _own_errors(self, doing: str) -> Iterator[None]:
-        try:
-            yield
-        except _FOREIGN_ERRORS as exc:
-            raise AuditError(f"cannot {doing} the store in {self._directory}: {exc}") from exc
+    def _files(self, condition: BooleanExpression) -> list[str]:
+        self._table.refresh()
+        return plan_files(self._table, condition)
+
+    def _schema(self) -> Schema:
+        return self._table.schema()
 
     def close(self) -> None:
         """Release the catalog's connection."""
         self._catalog.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
-
-
-def _from_us(at_us: int) -> datetime:
-    return _EPOCH + timedelta(microseconds=at_us)
-
-
-def _to_row(decision_id: str, at_us: int, *values: Any) -> DecisionRow:
-    path, labels, function, subject, action, result, *rest = values
-    return DecisionRow(
-        decision_id,
-        _from_us(at_us),
-        path,
-        labels,
-        function,
-        subject,
-        action,
-        ResultKind(result),
-        *rest,
-    )

@@ -69,15 +69,17 @@ class Verification:
         rows: Iterable[DecisionRow],
         heads: Iterable[Head],
         unnumbered: Iterable[Unnumbered] = (),
+        unreadable: Iterable[Finding] = (),
     ) -> Iterator[Finding]:
         """Yield what is wrong, stream by stream.
 
         Args:
             rows: numbered ones, ordered by instance and number.
             heads: ordered by instance.
-            unnumbered: what else the store has.
+            unnumbered: what else there is.
+            unreadable: what could not even be read.
         """
-        found = chain(self._findings(rows, heads), self._unnumbered(unnumbered))
+        found = chain(self._findings(rows, heads), self._unnumbered(unnumbered), unreadable)
         for finding in merged(found):
             self.summary.findings += 1
             yield finding

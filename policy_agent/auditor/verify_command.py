@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from policy_agent.audit_chain import ChainKey, read_key
 from policy_agent.auditor.extra import require_audit_extra
+from policy_agent.auditor.opening import add_arguments, open_reader
 from policy_agent.codec import encode_json, indent_json
 from policy_agent.errors import AuditError
 
@@ -23,7 +23,7 @@ _MOMENT = "RFC 3339 time, or how long ago: 15m, 24h, 7d"
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    parser.add_argument("--dir", type=Path, required=True, help="directory of `audit serve`")
+    add_arguments(parser)
     parser.add_argument(
         "--audit-key-file",
         type=Path,
@@ -44,14 +44,11 @@ def main(arguments: argparse.Namespace) -> int:
     """Print what is wrong; 0 when nothing is, else 1.
 
     Raises:
-        AuditError: there is no store, or an argument makes no sense.
+        AuditError: there is nothing to read, or an argument makes no sense.
     """
     require_audit_extra()
-    from policy_agent.auditor.collector import SPOOL
     from policy_agent.auditor.filters import parse_moment
     from policy_agent.auditor.heads import read_heads
-    from policy_agent.auditor.spool import list_spool
-    from policy_agent.auditor.store import AuditStore
     from policy_agent.auditor.verify import Verification, Window
 
     now = datetime.now(UTC)
@@ -62,15 +59,13 @@ def main(arguments: argparse.Namespace) -> int:
     keys = [_read_key(path) for path in arguments.audit_key_file]
     verification = Verification(keys, window)
     show = _show_json if arguments.format == "json" else _show_text
-    with AuditStore(arguments.dir) as store:
-        # Before the store: what arrives from now on must not look as if it were missing.
-        heads = read_heads(arguments.dir)
+    with open_reader(arguments) as reader:
+        # Before its rows: what arrives from now on must not look as if it were missing.
+        heads = read_heads(arguments.dir) if arguments.dir else []
         chosen = [head for head in heads if window.overlaps(head.first_at, head.last_at)]
-        rows = store.streams(window.since, window.until, [head.instance for head in chosen])
-        unnumbered = store.unnumbered(window.since, window.until)
-        show(verification.run(rows, heads, unnumbered), verification)
-    if pending := len(list_spool(arguments.dir / SPOOL)):
-        print(f"warning: {pending} received bodies are not yet in the store", file=sys.stderr)
+        rows = reader.streams(window.since, window.until, [head.instance for head in chosen])
+        unnumbered = reader.unnumbered(window.since, window.until)
+        show(verification.run(rows, heads, unnumbered, reader.unreadable), verification)
     return 1 if verification.summary.findings else 0
 
 
