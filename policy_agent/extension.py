@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import _socket
 import asyncio
+import gc
 import logging
 import os
 import socket
@@ -65,6 +66,9 @@ async def _run(registration: Registration, listener: _socket.socket | None) -> i
                 await api.report("init", PolicyAgentError(agent.init_failure))
                 return 1
         async with serving(agent.app, [await _socket_of(listener)]):
+            # Off since the bootstrap; what there is now lives as long as the process.
+            gc.freeze()
+            gc.enable()
             if "INVOKE" in registration.events:
                 return await _work_by_events(agent, api)
             return await _work_by_clock(agent, api)

@@ -13,6 +13,7 @@ from policy_agent.config import Config, default_config, parse_config, with_bundl
 from policy_agent.config.source import read_document
 from policy_agent.errors import ConfigError
 from policy_agent.lifecycle import bootstrap
+from policy_agent.lifecycle.lean_imports import import_event_loop
 from policy_agent.logs import LEVELS, configure_logging
 
 if TYPE_CHECKING:
@@ -108,6 +109,8 @@ def main(arguments: argparse.Namespace) -> int:
     configure_logging(arguments.log_level)
     if bootstrap.API_VARIABLE in os.environ:
         return bootstrap.main("policy-agent")
+    if arguments.tls_cert_file is None:
+        import_event_loop()
     config, problem = _config(arguments)
     # Late: under Lambda nothing may come before register.
     from policy_agent import sidecar

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import platform
+import os
 import sys
 from collections.abc import Mapping
 from urllib.parse import quote
@@ -15,7 +15,7 @@ from policy_agent.credentials import authorizer_of
 from policy_agent.credentials.tls import TlsFiles
 from policy_agent.http_client import Limits, Received, Request, Response
 
-USER_AGENT = f"policy-agent/{__version__} ({sys.platform}, {platform.machine()})"
+USER_AGENT = f"policy-agent/{__version__} ({sys.platform}, {os.uname().machine})"
 _URL_CHARACTERS = "/:;=@&$+,!~*'()[]%?-._"  # what Go leaves as it is
 _NO_LIMIT_SECONDS = 3600  # a timeout of 0 is none in OPA; nothing here takes that long
 

@@ -7,7 +7,16 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).parent.parent / "policy_agent"
 FLOOR = {
-    *("__init__", "audit_chain", "codec", "errors", "garbage", "glob_pattern", "http_client"),
+    *(
+        "__init__",
+        "audit_chain",
+        "codec",
+        "errors",
+        "garbage",
+        "glob_pattern",
+        "http_call",
+        "http_client",
+    ),
     *(
         "logs",
         "model",

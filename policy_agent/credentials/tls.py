@@ -8,7 +8,6 @@ which does so for the client's own only).
 from __future__ import annotations
 
 import hashlib
-import ssl
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +16,8 @@ from policy_agent.config import Service
 from policy_agent.errors import TransportError
 
 if TYPE_CHECKING:
+    import ssl
+
     from policy_agent.config.credentials import ClientTls
 
 
@@ -62,6 +63,8 @@ class TlsFiles:
         return digest.digest()
 
     def _load(self) -> ssl.SSLContext:
+        import ssl
+
         service = self._service
         try:
             context = ssl.create_default_context(cafile=service.ca_cert or None)

@@ -1,3 +1,4 @@
+import shutil
 import stat
 import subprocess
 import sys
@@ -11,7 +12,14 @@ pytestmark = pytest.mark.e2e
 MAX_ZIP_BYTES = 17_000_000
 MAX_UNPACKED_BYTES = 52_000_000
 MAX_OWN_MODULES_AT_INIT = 135
-MAX_MODULES_AT_INIT = 360
+MAX_MODULES_AT_INIT = 320
+MAX_INSTRUCTIONS_AT_INIT = 360_000_000
+# As the bootstrap does it.
+IMPORT = (
+    "import gc, sys; gc.disable(); sys.path.insert(0, sys.argv[1]);"
+    "from policy_agent.lifecycle.lean_imports import import_event_loop; import_event_loop();"
+    "import policy_agent.extension;"
+)
 
 
 def test_the_launcher_is_executable_with_unix_line_ends(layer_zip):
@@ -53,12 +61,18 @@ def test_the_layer_stays_small(layer_zip):
 
 def test_init_imports_no_more_than_it_needs(layer):
     [library] = (layer / "policy-agent").iterdir()
-    script = (
-        "import sys; sys.path.insert(0, sys.argv[1]); import policy_agent.extension;"
-        "print(*sys.modules)"
-    )
-    command = [sys.executable, "-I", "-S", "-c", script, str(library)]
+    command = [sys.executable, "-I", "-S", "-c", f"{IMPORT}print(*sys.modules)", str(library)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     modules = done.stdout.split()
     assert len(modules) < MAX_MODULES_AT_INIT
     assert sum(name.startswith("policy_agent") for name in modules) < MAX_OWN_MODULES_AT_INIT
+
+
+@pytest.mark.skipif(shutil.which("valgrind") is None, reason="valgrind counts instructions")
+def test_init_executes_no_more_instructions_than_it_needs(layer, tmp_path):
+    [library] = (layer / "policy-agent").iterdir()
+    profile = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={tmp_path / 'profile'}"]
+    command = [*profile, sys.executable, "-I", "-S", "-c", IMPORT, str(library)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    [line] = [line for line in done.stderr.splitlines() if "Collected" in line]
+    assert int(line.split(":")[1]) < MAX_INSTRUCTIONS_AT_INIT
