@@ -22,6 +22,7 @@ from policy_agent.errors import TransportError
 from policy_agent.explaining import Explainer
 from policy_agent.model import Decision, Evaluator, JsonObject, Snapshot
 from policy_agent.overview import AgentOverview
+from policy_agent.own_cost import OwnCost
 from policy_agent.rego import Policy
 from policy_agent.rego.options import CompileOptions
 from policy_agent.server.access import Access
@@ -39,6 +40,7 @@ class Agent:
     """All parts of one agent.
 
     Attributes:
+        cost: what the agent has taken of its function's time and memory.
         invocation: of which decisions are part now, for their log entries; {} outside of any.
     """
 
@@ -80,6 +82,9 @@ class Agent:
             self.decision_log = DecisionLog(
                 config.decision_logs, config.labels, directory, circumstances=self._circumstances
             )
+        self.cost = OwnCost(
+            config.cost_metrics, config.labels.get("function", ""), self._shipped_bytes
+        )
         self._reporter = StatusReporter(config.status) if config.status is not None else None
         self._callers = open_callers(config.identity) if config.identity is not None else None
         self.decisions = Decisions(
@@ -90,7 +95,7 @@ class Agent:
             Answers(config.decision_cache_bytes) if config.decision_cache_bytes else None,
             self.decision_log.make_room if self.decision_log is not None else None,
         )
-        self.overview = AgentOverview(config, self.bundles, self.decision_log, problem)
+        self.overview = AgentOverview(config, self.bundles, self.decision_log, self.cost, problem)
         access = None
         if authorization == "basic":
             path = config.default_authorization_decision
@@ -145,6 +150,7 @@ class Agent:
         self.invocation = {}
         if self.decision_log is not None:
             self.decision_log.after_response_ms += after_response_ms
+        self.cost.invocation_over(after_response_ms)
 
     @property
     def has_news(self) -> bool:
@@ -208,6 +214,9 @@ class Agent:
     def _circumstances(self) -> JsonObject:
         facts = {"bundles": self.bundles.provenance()}
         return {**facts, "lambda": self.invocation} if self.invocation else facts
+
+    def _shipped_bytes(self) -> int:
+        return self.decision_log.shipped_bytes if self.decision_log is not None else 0
 
     def _activate(self, snapshot: Snapshot) -> None:
         self.decisions.snapshot = snapshot

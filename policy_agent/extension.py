@@ -69,6 +69,7 @@ async def _run(registration: Registration, listener: _socket.socket | None) -> i
             # Off since the bootstrap; what there is now lives as long as the process.
             gc.freeze()
             gc.enable()
+            agent.cost.ready(registration.started_ns, registration.register_ms)
             if "INVOKE" in registration.events:
                 return await _work_by_events(agent, api)
             return await _work_by_clock(agent, api)
@@ -177,6 +178,9 @@ class _Work:
 
     def finished(self, after_response_ms: float) -> None:
         self._agent.finished(after_response_ms)
+
+    def ended(self, shutdown_ms: float) -> None:
+        self._agent.cost.ended(shutdown_ms)
 
     def due_refresh(self) -> Coroutine[Any, Any, None] | None:
         if not self._agent.bundles.due():

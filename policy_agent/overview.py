@@ -8,6 +8,7 @@ from policy_agent.bundle.manager import BundleManager
 from policy_agent.config import Config, active_document
 from policy_agent.decision_log.log import DecisionLog
 from policy_agent.model import JsonObject
+from policy_agent.own_cost import OwnCost
 from policy_agent.status import BundleStatus, DecisionLogStatus, State
 
 
@@ -23,11 +24,13 @@ class AgentOverview:
         config: Config,
         bundles: BundleManager,
         decision_log: DecisionLog | None,
+        cost: OwnCost,
         problem: str,
     ) -> None:
         self._config = config
         self._bundles = bundles
         self._decision_log = decision_log
+        self._cost = cost
         self._problem = problem
         self._were_ready = False
 
@@ -85,6 +88,11 @@ class AgentOverview:
         """Return how shipping stands, None without a decision log."""
         return self._decision_log.status if self._decision_log is not None else None
 
+    @property
+    def own_cost(self) -> Mapping[str, float]:
+        """Return what the agent takes of its function's time and memory, by name."""
+        return self._cost.to_json()
+
     def status(self) -> JsonObject | None:
         """Return OPA's status payload, None when no status is configured."""
         return self.report() if self._config.status is not None else None
@@ -100,6 +108,7 @@ class AgentOverview:
         }
         if (decision_logs := self.decision_log_status) is not None:
             body["decision_logs"] = decision_logs.to_json()
+        body["own_cost"] = dict(self.own_cost)
         return body
 
     def config(self) -> JsonObject:

@@ -45,4 +45,6 @@ async def _poll(agent: Agent, name: str) -> None:
 async def _ship(agent: Agent, delays: Delays) -> None:
     while True:
         await agent.flush(FLUSH_BUDGET_SECONDS)
+        agent.cost.note_shipped()
+        agent.cost.tell_when_due()
         await asyncio.sleep(random.uniform(delays.min_seconds, delays.max_seconds))  # noqa: S311

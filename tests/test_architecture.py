@@ -20,6 +20,7 @@ FLOOR = {
     *(
         "logs",
         "model",
+        "own_cost",
         "record",
         "number",
         "service",

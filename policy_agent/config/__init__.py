@@ -14,6 +14,7 @@ from policy_agent.config.bundles import (
     Mirror,
     Signing,
 )
+from policy_agent.config.cost_metrics import CostMetrics
 from policy_agent.config.decision_logs import DecisionLogs, LogSink, RulePaths, SpoolLimits
 from policy_agent.config.delays import Delays
 from policy_agent.config.document import Config, default_config, parse_config, with_bundle_path
@@ -31,6 +32,7 @@ __all__ = [
     "AuthZen",
     "BundleSource",
     "Config",
+    "CostMetrics",
     "DecisionLogs",
     "Delays",
     "Freshness",

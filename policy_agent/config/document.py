@@ -18,6 +18,7 @@ from msgspec.structs import replace
 from policy_agent import __version__
 from policy_agent.config.authzen import AuthZen, read_authzen
 from policy_agent.config.bundles import FILE_SCHEME, BundleSource, read_bundle
+from policy_agent.config.cost_metrics import CostMetrics, read_cost_metrics
 from policy_agent.config.decision_logs import DecisionLogs, read_decision_logs
 from policy_agent.config.identity import Identity, read_identity
 from policy_agent.config.keys import Key, read_key
@@ -53,6 +54,7 @@ class Config(Record, frozen=True):
     bundles: Mapping[str, BundleSource] = field(default_factory=dict)
     decision_logs: DecisionLogs | None = None
     status: StatusReports | None = None
+    cost_metrics: CostMetrics | None = None
     server: Server = DEFAULT_SERVER
     identity: Identity | None = None
     authzen: AuthZen | None = None
@@ -91,6 +93,7 @@ def parse_config(document: Mapping[str, Any]) -> Config:
         if top.has("decision_logs")
         else None,
         status=read_status_reports(top.section("status"), services) if top.has("status") else None,
+        cost_metrics=read_cost_metrics(top.section("cost_metrics")),
         server=read_server(top.section("server"), directory),
         decision_cache_bytes=_decision_cache_bytes(top),
         identity=read_identity(top.section("identity")) if top.has("identity") else None,

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 
 class Counters(Struct):
-    """Numbers of events, but for `upload_failures`, which counts attempts.
+    """Numbers of events, but for `shipped_bytes` and `upload_failures`, which counts attempts.
 
     Attributes:
         recorded: stored in the spool or printed.
@@ -21,6 +21,7 @@ class Counters(Struct):
         masked: at least one mask rule had an effect.
         withheld: recorded without input and result because masking was not possible.
         shipped: accepted by the receiver, stubs and closing records included.
+        shipped_bytes: of the batches that the receiver accepted, compressed where they were.
         upload_failures: flushes that the receiver ended.
         nd_builtin_cache_dropped: shipped without their cache, being too large with it.
         oversize_stubbed: shipped as a stub, being too large.
@@ -39,6 +40,7 @@ class Counters(Struct):
     masked: int = 0
     withheld: int = 0
     shipped: int = 0
+    shipped_bytes: int = 0
     upload_failures: int = 0
     nd_builtin_cache_dropped: int = 0
     oversize_stubbed: int = 0

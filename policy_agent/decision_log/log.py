@@ -148,6 +148,11 @@ class DecisionLog:
         return sum(outlet.backlog_events for outlet in self._outlets.values())
 
     @property
+    def shipped_bytes(self) -> int:
+        """How many bytes all sinks together have accepted."""
+        return sum(outlet.counters.shipped_bytes for outlet in self._outlets.values())
+
+    @property
     def has_backlog(self) -> bool:
         """Whether there is anything to flush."""
         return self.backlog_events > 0

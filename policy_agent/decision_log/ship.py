@@ -181,6 +181,7 @@ class Shipper:
             raise TimeoutError
         batch_id = segment.begin(records[-1].end)
         await self._sink.send(Batch(batch_id, body, records[0].event), remaining_seconds)
+        self._counters.shipped_bytes += len(body)
         self._recovered()
 
 

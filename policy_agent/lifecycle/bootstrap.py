@@ -13,6 +13,7 @@ from __future__ import annotations
 import _socket
 import os
 import sys
+import time
 
 API_VARIABLE = "AWS_LAMBDA_RUNTIME_API"
 ADDRESS_VARIABLE = "POLICY_AGENT_ADDR"
@@ -28,7 +29,12 @@ class Registration:
     Attributes:
         events: what we will be told of; Managed Instances allow SHUTDOWN only.
         function: the answer's body, JSON text with functionName, functionVersion and handler.
+        started_ns: when the process began, on the monotonic clock.
+        register_ms: from then to the answer.
     """
+
+    started_ns = 0
+    register_ms = 0.0
 
     def __init__(self, api: str, identifier: str, events: tuple[str, ...], function: bytes) -> None:
         self.api = api
@@ -43,9 +49,13 @@ class RefusedError(Exception):
 
 def main(name: str) -> int:
     """Run the agent as the extension called `name`, the basename of its file."""
+    # Nothing tells when the process began to better than 10 ms; until here it has only worked.
+    started_ns = time.monotonic_ns() - time.process_time_ns()
     api = os.environ[API_VARIABLE]
     listener = listen(os.environ.get(ADDRESS_VARIABLE, DEFAULT_ADDRESS))
     registration = register(api, name)
+    registration.started_ns = started_ns
+    registration.register_ms = (time.monotonic_ns() - started_ns) / 1e6
     try:
         import gc
 

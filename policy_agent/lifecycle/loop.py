@@ -51,6 +51,9 @@ class Work(Protocol):
             after_response_ms: how long it was held back once the function had answered.
         """
 
+    def ended(self, shutdown_ms: float) -> None:
+        """Take note that this is the end, and how long it took to get ready for it."""
+
     def due_refresh(self) -> Coroutine[Any, Any, None] | None:
         """Return the bundle refresh that is due, None when none is."""
 
@@ -105,7 +108,9 @@ class ExtensionLoop:
                 is_shutdown=is_shutdown,
             )
             if is_shutdown:
+                began_ms = self._monotonic_ms()
                 await self._flush(Moment.SHUTDOWN)
+                self._work.ended(self._monotonic_ms() - began_ms)
                 return
             try:
                 await self._invoke(event)

@@ -50,6 +50,10 @@ class Overview(Protocol):
     def decision_log_status(self) -> DecisionLogStatus | None:
         """Return how shipping stands, None without a decision log."""
 
+    @property
+    def own_cost(self) -> Mapping[str, float]:
+        """Return what the agent takes of its function's time and memory, by name."""
+
     def config(self) -> JsonObject:
         """Return the settings in force, without secrets."""
 

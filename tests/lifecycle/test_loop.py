@@ -52,6 +52,9 @@ class Script:
     def invoked(self, event):
         self.backlog_events += 1
 
+    def ended(self, shutdown_ms):
+        self.shutdown_ms = shutdown_ms
+
     def finished_(self, after_response_ms):
         self.after_response_ms.append(after_response_ms)
 

@@ -37,6 +37,7 @@ class Harness:
         self.decisions = Decisions(self._record, lambda: "id-1")
         self.bundle_statuses = {"main": BundleStatus("main", "r1", loads=2)}
         self.decision_log_status = None
+        self.own_cost: dict[str, float] = {}
         self.reset()
 
     def reset(self) -> None:

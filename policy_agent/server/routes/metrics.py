@@ -42,6 +42,17 @@ async def _alloc_bytes(call: Call, services: Services) -> Answer:
     return Answer(200, f"{text}\n".encode(), wire.PLAIN)
 
 
+_COST: Final = {
+    "register_ms": ("gauge", "Milliseconds from the start of the process to register."),
+    "init_ms": ("gauge", "Milliseconds from the start of the process until it was ready."),
+    "init_cpu_ms": ("gauge", "Milliseconds of CPU time until it was ready."),
+    "invocations": ("counter", "Invocations that are over."),
+    "post_runtime_ms": ("counter", "Milliseconds that invocations were held after responses."),
+    "memory_bytes": ("gauge", "Largest resident memory size so far."),
+    "shipped_bytes": ("counter", "Bytes of decision logs sent and accepted."),
+}
+
+
 def _status_families(overview: Overview) -> Iterator[Family]:
     states = overview.plugin_states()
     yield _gauge("opa_info", "Information about the OPA environment.", version=__version__)
@@ -51,6 +62,10 @@ def _status_families(overview: Overview) -> Iterator[Family]:
         "Gauge for the plugin by status.",
         [Sample(1, (("name", name), ("status", str(state)))) for name, state in states.items()],
     )
+    for name, value in overview.own_cost.items():
+        kind, text = _COST[name]
+        total = "_total" if kind == "counter" else ""
+        yield Family(f"policy_agent_{name}{total}", kind, text, [Sample(value)])
     bundles = overview.bundle_statuses
     yield from _bundle_families(list(bundles.values()))
     logs = overview.decision_log_status
