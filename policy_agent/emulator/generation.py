@@ -12,6 +12,7 @@ from policy_agent.emulator.events import EventLog
 from policy_agent.emulator.extension_rules import MAX_EXTENSIONS, ExtensionState
 from policy_agent.emulator.failure import Failure, exited
 from policy_agent.emulator.invocation import Invocation
+from policy_agent.emulator.limits import limit_files
 from policy_agent.emulator.long_poll import LongPoll
 from policy_agent.emulator.processes import Command, LineSink, Process
 from policy_agent.errors import EmulatorError
@@ -250,6 +251,7 @@ class Generation:
     async def _spawn(self, name: str, command: Command) -> Process:
         self._events.record("spawn", name)
         process = await Process.spawn(name, command, self._sink)
+        limit_files(process.pid)
         self._started.append(process)
         self._watchers.append(asyncio.create_task(self._watch(process)))
         return process

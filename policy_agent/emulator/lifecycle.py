@@ -92,6 +92,8 @@ class Lifecycle:
         self._hub.rest()
         if self._settings.freeze and self.generation is not None:
             await self.generation.freeze()
+            for relay in self._settings.relays:
+                relay.freeze()
             self._frozen = True
             self._events.record("freeze")
 
@@ -157,6 +159,8 @@ class Lifecycle:
 
     def _thaw(self) -> None:
         if self._frozen and self.generation is not None:
+            for relay in self._settings.relays:
+                relay.thaw()
             self.generation.thaw()
             self._events.record("thaw")
         self._frozen = False

@@ -6,9 +6,8 @@
         (await invocation.completed()).post_runtime_extensions_ms
         report = await env.shutdown()
 
-Unlike Lambda it does not limit memory, files or processes, and stopping by SIGSTOP is only a model
-of the freeze: the kernel still answers on the stopped processes' sockets. `/tmp` is this machine's;
-a function or an extension that keeps files gets a directory of its own by its variables.
+Stopping by SIGSTOP is only a model of the freeze: the kernel still answers on stopped processes'
+sockets, unless they go through a relay (`relay`). `/tmp` is this machine's unless `tmp_mb` is given.
 """
 
 from __future__ import annotations
@@ -38,7 +37,9 @@ from policy_agent.emulator.generation import RUNTIME, Generation
 from policy_agent.emulator.http_server import ApiServer
 from policy_agent.emulator.invocation import Completion, Invocation
 from policy_agent.emulator.lifecycle import Lifecycle
+from policy_agent.emulator.limits import Watch
 from policy_agent.emulator.phases import InitReport
+from policy_agent.emulator.private_tmp import PrivateTmp
 from policy_agent.emulator.processes import Command, Process
 from policy_agent.emulator.runtime_api import RuntimeApi
 from policy_agent.emulator.settings import SNAP_START, LambdaSettings
@@ -89,6 +90,8 @@ class LocalLambda:
         self._drivers: set[asyncio.Task[Completion]] = set()
         self._commands: tuple[Command, dict[str, Command]]
         self._server: ApiServer
+        self._watching: asyncio.Task[None]
+        self._tmp: PrivateTmp | None = None
 
     async def __aenter__(self) -> Self:
         """Check what was given and open the APIs; Init comes with the first invocation.
@@ -102,8 +105,13 @@ class LocalLambda:
         probe = function_environment(settings, api_address="", python_version="")
         version = await preflight.python_version(settings, probe)
         self._server = ApiServer(settings.api_host, self._routes())
+        if settings.tmp_mb is not None:
+            self._tmp = PrivateTmp(settings.tmp_mb, _needed_folders(settings))
         self._commands = self._shape_commands(files, version)
         self._server.start()
+        self._watching = asyncio.create_task(
+            Watch(lambda: self.processes, settings.memory_mb, self.events).run()
+        )
         return self
 
     async def __aexit__(
@@ -115,7 +123,10 @@ class LocalLambda:
         try:
             await self.destroy()
         finally:
+            self._watching.cancel()
             await self._server.close()
+            if self._tmp is not None:
+                self._tmp.close()
 
     @property
     def api_address(self) -> str:
@@ -263,4 +274,16 @@ class LocalLambda:
         argv = (settings.python, "-B", "-m", "awslambdaric", settings.handler)
         theirs = extension_environment(own, settings)
         extensions = {path.name: Command((str(path),), Path("/"), theirs) for path in files}
-        return Command(argv, settings.function_dir, own), extensions
+        runtime = Command(argv, settings.function_dir, own)
+        if self._tmp is not None:
+            enter = self._tmp.enter
+            return enter(runtime), {name: enter(each) for name, each in extensions.items()}
+        return runtime, extensions
+
+
+def _needed_folders(settings: LambdaSettings) -> list[Path]:
+    """Return what processes read, wherever it lies."""
+    # Not resolved: a virtual environment's interpreter is a link out of it.
+    interpreter = Path(settings.python).absolute().parent.parent
+    layer = [] if settings.layer_dir is None else [settings.layer_dir]
+    return [settings.function_dir, *layer, interpreter]

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal
 
+from policy_agent.emulator.relay import Relay
+
 TelemetryMode = Literal["deliver", "refuse"]
 InitializationType = Literal["on-demand", "provisioned-concurrency", "snap-start"]
 
@@ -28,6 +30,10 @@ class LambdaSettings:
         environment: the function's variables; credentials and region given here replace the
             made-up ones, the names that Lambda reserves cannot be replaced.
         timeout_seconds: for runtime and extensions together, as on Lambda.
+        memory_mb: what all processes may hold together; beyond that the largest is killed.
+        tmp_mb: gives the environment a `/tmp` of its own of that size, which needs root; None for
+            this machine's.
+        relays: connections that go through one of these are frozen and thawed with the processes.
         freeze: stop all processes (SIGSTOP) between invocations.
         telemetry: `refuse` answers 202 Telemetry.NotSupported, as AWS's own emulator does.
         python: the interpreter that runs the function; awslambdaric must be installed for it.
@@ -45,6 +51,8 @@ class LambdaSettings:
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
     timeout_seconds: float = 3.0
     memory_mb: int = 512
+    tmp_mb: int | None = None
+    relays: tuple[Relay, ...] = ()
     freeze: bool = True
     telemetry: TelemetryMode = "deliver"
     python: str = sys.executable
