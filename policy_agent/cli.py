@@ -38,6 +38,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "say what is unusual about recent decisions",
     ),
     "audit load": ("policy_agent.auditor.load_command", "store decision logs from files"),
+    "audit compact": ("policy_agent.auditor.compact_command", "rewrite small files as large ones"),
+    "audit expire": ("policy_agent.auditor.expire_command", "drop old days"),
     "audit ddl": ("policy_agent.auditor.ddl_command", "print the table for decisions in S3"),
     "audit verify": ("policy_agent.auditor.verify_command", "prove that no decision is missing"),
     "doctor": ("policy_agent.doctor.command", "say what would go wrong on Lambda"),

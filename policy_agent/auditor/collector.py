@@ -24,6 +24,9 @@ log = logging.getLogger(__name__)
 SPOOL: Final = "spool"
 QUARANTINE: Final = "quarantine"
 _RETRY_SECONDS: Final = 5.0
+# With a commit every five seconds, four minutes' files become one.
+_COMMITS_PER_COMPACTION: Final = 50
+_LEAST_FILES: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +68,7 @@ class Collector:
             self._spool.close()
             raise
         self._ingest = Ingest(self._spool, self._store, quarantine)
+        self._commits = 0
         self._arrival = asyncio.Event()
         self._stopping = asyncio.Event()
 
@@ -113,6 +117,7 @@ class Collector:
                 if not await asyncio.to_thread(self._ingest.run_once):
                     await self._arrival.wait()
                     continue
+                await self._compact_now_and_then()
             except AuditError as exc:
                 log.error("will try again in %s s: %s", _RETRY_SECONDS, exc)
                 pause_seconds = _RETRY_SECONDS
@@ -123,6 +128,15 @@ class Collector:
                 pass
         except AuditError as exc:
             log.error("not everything received is in the store: %s", exc)
+
+    async def _compact_now_and_then(self) -> None:
+        self._commits += 1
+        if self._commits % _COMMITS_PER_COMPACTION:
+            return
+        try:
+            await asyncio.to_thread(self._store.compact, _LEAST_FILES)
+        except AuditError as exc:
+            log.error("small files stay as they are: %s", exc)
 
     def stop(self) -> None:
         """Let `run` finish what is pending and return; call it when nothing more comes in."""

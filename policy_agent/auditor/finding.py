@@ -60,6 +60,7 @@ class Summary:
         replaced: entries that were too large for the receiver or refused by it; their numbers and
             chain values stand, their input and result do not.
         unnumbered: events of senders that do not number theirs, such as OPA.
+        dropped: entries of streams that retention has dropped, their chain noted.
         unwitnessed: streams that no head was noted of, so that a lost end would not show.
     """
 
@@ -69,6 +70,7 @@ class Summary:
     open: int = 0
     replaced: int = 0
     unnumbered: int = 0
+    dropped: int = 0
     unwitnessed: int = 0
     findings: int = 0
 

@@ -68,6 +68,13 @@ def fetch(
         return connection.execute(sql, {**parameters, "files": list(files)}).fetchall()
 
 
+def fetch_arrow(sql: str, files: Sequence[str]) -> pa.Table:
+    """Run one query over the files for all that it finds."""
+    with closing(duckdb.connect(config=_SETTINGS)) as connection:
+        connection.execute("SET TimeZone = 'UTC'")
+        return connection.sql(sql, params={"files": list(files)}).to_arrow_table()
+
+
 def stream(
     sql: str, files: Sequence[str], parameters: Mapping[str, Any]
 ) -> Iterator[tuple[Any, ...]]:

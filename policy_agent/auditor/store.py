@@ -9,7 +9,7 @@ import logging
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Final, Self
 
@@ -17,10 +17,12 @@ import pyarrow as pa
 from pyiceberg.expressions import BooleanExpression
 from pyiceberg.schema import Schema
 
+from policy_agent.auditor.compaction import Compacted, compact
 from policy_agent.auditor.durable import make_directory
-from policy_agent.auditor.expiry import expire_old_snapshots
+from policy_agent.auditor.expiry import delete_orphans, expire_old_snapshots
 from policy_agent.auditor.heads import note_heads
 from policy_agent.auditor.reader import FOREIGN_ERRORS, Reader, from_us
+from policy_agent.auditor.retention import Expired, expire
 from policy_agent.auditor.row import DecisionRow, ResultKind
 from policy_agent.auditor.scan import fetch, plan_files, same_times_condition
 from policy_agent.auditor.table import (
@@ -138,6 +140,39 @@ class AuditStore(Reader):
             log.warning("the end of a stream might not be missed: %s", exc)
         closings = sum(row.result is ResultKind.CLOSE for row in unique.values())
         return AppendResult(len(unique) - closings, len(rows) - len(unique), closings)
+
+    def compact(self, least_files: int = 2) -> Compacted:
+        """Rewrite small files as large ones; others may append and ask meanwhile.
+
+        Args:
+            least_files: fewer of a day are left alone.
+
+        Raises:
+            AuditError: it could not be done; every row is where it was.
+        """
+        with self._own_errors("compact"):
+            self._table.refresh()
+            return compact(self._table, least_files)
+
+    def expire(self, before: date) -> Expired:
+        """Drop every day before one, UTC; the witness keeps what proves the rest.
+
+        Raises:
+            AuditError: nothing was dropped.
+        """
+        with self._own_errors("expire days of"):
+            self._table.refresh()
+            return expire(self._table, self._directory, before)
+
+    def delete_orphans(self) -> int:
+        """Delete the files that crashes have left, and return how many.
+
+        Raises:
+            AuditError: the store cannot be read.
+        """
+        with self._own_errors("clean"):
+            self._table.refresh()
+            return delete_orphans(self._table)
 
     def _known_keys(self, rows: Sequence[DecisionRow]) -> Iterator[tuple[str, datetime]]:
         if not rows:

@@ -7,16 +7,17 @@ each other, which needs one look at each in the order of their numbers.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from itertools import chain, groupby
 from typing import Final
 
 from policy_agent.audit_chain import ChainKey, audit_of, is_untouched
+from policy_agent.auditor.bridge import Bridge
 from policy_agent.auditor.extract import extract_row
 from policy_agent.auditor.finding import Finding, Kind, Summary, merged
-from policy_agent.auditor.heads import Head
+from policy_agent.auditor.heads import Dropped, Head
 from policy_agent.auditor.row import DecisionRow, ResultKind
 from policy_agent.codec import decode_json
 from policy_agent.errors import AuditError, DocumentError
@@ -62,6 +63,7 @@ class Verification:
         """
         self._keys = {key.id: key for key in keys} or {"": ChainKey()}
         self._window = window
+        self._dropped: Mapping[str, Sequence[Dropped]] = {}
         self.summary = Summary()
 
     def run(
@@ -70,6 +72,7 @@ class Verification:
         heads: Iterable[Head],
         unnumbered: Iterable[Unnumbered] = (),
         unreadable: Iterable[Finding] = (),
+        dropped: Mapping[str, Sequence[Dropped]] | None = None,
     ) -> Iterator[Finding]:
         """Yield what is wrong, stream by stream.
 
@@ -78,7 +81,9 @@ class Verification:
             heads: ordered by instance.
             unnumbered: what else there is.
             unreadable: what could not even be read.
+            dropped: by instance, what retention has dropped, in the order of numbers.
         """
+        self._dropped = dropped or {}
         found = chain(self._findings(rows, heads), self._unnumbered(unnumbered), unreadable)
         for finding in merged(found):
             self.summary.findings += 1
@@ -94,7 +99,7 @@ class Verification:
             own = None
             if head is not None and head.instance == instance:
                 own, head = head, next(waiting, None)
-            stream = _Stream(self._keys, self.summary)
+            stream = _Stream(self._keys, self.summary, self._dropped.get(instance, ()))
             for row in entries:
                 yield from stream.take(row)
             yield from stream.end(own)
@@ -113,17 +118,27 @@ class Verification:
                 )
 
     def _missing(self, head: Head) -> Iterator[Finding]:
-        if self._window.overlaps(head.first_at, head.last_at):
-            detail = "nothing is left of what was received"
-            yield _lost(Kind.STREAM, head, 1, detail)
+        if not self._window.overlaps(head.first_at, head.last_at):
+            return
+        bridge = Bridge(self._dropped.get(head.instance, ()), 1, head.last_seq, _START)
+        self.summary.dropped += bridge.dropped
+        if bridge.dropped:
+            for first_seq, last_seq in bridge.missing:
+                detail = "it was received, is no longer there, and was not dropped by retention"
+                yield replace(_lost(Kind.GAP, head, first_seq, detail), last_seq=last_seq)
+        else:
+            yield _lost(Kind.STREAM, head, 1, "nothing is left of what was received")
 
 
 class _Stream:
     """Follows one stream through its entries."""
 
-    def __init__(self, keys: Mapping[str, ChainKey], summary: Summary) -> None:
+    def __init__(
+        self, keys: Mapping[str, ChainKey], summary: Summary, dropped: Sequence[Dropped]
+    ) -> None:
         self._keys = keys
         self._summary = summary
+        self._dropped = dropped
         self._last_seq = 0
         # Chain values at the number before and at this one, None where nothing is there; several
         # where there are duplicates, so that the genuine one is not blamed for them.
@@ -140,11 +155,12 @@ class _Stream:
         if row.seq == self._last_seq:
             yield _found(Kind.DUPLICATE, row, "another entry has the same number")
         else:
-            if row.seq > self._last_seq + 1:
-                yield self._gap(row, row.seq)
-                self._before = None
-            else:
-                self._before = self._here
+            bridge = self._bridge_to(row.seq - 1)
+            for first_seq, last_seq in bridge.missing:
+                yield self._gap(row, first_seq, last_seq)
+            if bridge.is_broken:
+                yield _found(Kind.ORDER, row, "what retention has dropped does not fit before it")
+            self._before = bridge.chains
             self._here = frozenset()
         self._here |= {row.chain or ""}
         self._last_seq = row.seq
@@ -157,27 +173,40 @@ class _Stream:
     def end(self, head: Head | None) -> Iterator[Finding]:
         """Yield what is missing at the end, as far as a head tells."""
         self._summary.streams += 1
-        self._summary.closed += self._closed_at_seq is not None
-        self._summary.open += self._closed_at_seq is None
+        is_closed = self._closed_at_seq is not None
         if head is None:
             self._summary.unwitnessed += 1
-            return
-        close_is_gone = head.closed and self._closed_at_seq is None
-        if close_is_gone and self._last_seq >= head.last_seq - 1:
-            yield _lost(Kind.CLOSE, head, head.last_seq, "the closing record was received")
         elif head.last_seq > self._last_seq:
-            detail = "they were received and are no longer there"
-            yield _lost(Kind.TRUNCATED, head, self._last_seq + 1, detail)
+            bridge = self._bridge_to(head.last_seq)
+            if bridge.is_broken:
+                detail = "what retention has dropped does not fit after it"
+                yield _lost(Kind.ORDER, head, self._last_seq, detail)
+            if not bridge.missing:
+                is_closed |= head.closed
+            elif head.closed and bridge.missing == [(head.last_seq, head.last_seq)]:
+                yield _lost(Kind.CLOSE, head, head.last_seq, "the closing record was received")
+            else:
+                detail = "they were received and are no longer there"
+                yield _lost(Kind.TRUNCATED, head, bridge.missing[0][0], detail)
+        elif head.closed and not is_closed:
+            yield _lost(Kind.CLOSE, head, head.last_seq, "the closing record was received")
+        self._summary.closed += is_closed
+        self._summary.open += not is_closed
 
-    def _gap(self, row: DecisionRow, seq: int) -> Finding:
-        first = self._last_seq + 1
+    def _bridge_to(self, last_seq: int) -> Bridge:
+        """Look at what is between the last entry and a number, that included."""
+        bridge = Bridge(self._dropped, self._last_seq + 1, last_seq, self._here)
+        self._summary.dropped += bridge.dropped
+        return bridge
+
+    def _gap(self, row: DecisionRow, first: int, last: int) -> Finding:
         if first == 1:
             kind, detail = Kind.HEAD, "the stream does not begin with 1"
         elif row.result is ResultKind.CLOSE:
             kind, detail = Kind.TRUNCATED, "the closing record counts them"
         else:
             kind, detail = Kind.GAP, "missing"
-        return Finding(kind, row.instance, first, seq - 1, row.function, row.timestamp, detail)
+        return Finding(kind, row.instance, first, last, row.function, row.timestamp, detail)
 
     def _inspect(self, row: DecisionRow) -> Iterator[Finding]:
         raw = row.event.encode()

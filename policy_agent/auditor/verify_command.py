@@ -48,7 +48,7 @@ def main(arguments: argparse.Namespace) -> int:
     """
     require_audit_extra()
     from policy_agent.auditor.filters import parse_moment
-    from policy_agent.auditor.heads import read_heads
+    from policy_agent.auditor.heads import read_dropped, read_heads
     from policy_agent.auditor.verify import Verification, Window
 
     now = datetime.now(UTC)
@@ -62,10 +62,12 @@ def main(arguments: argparse.Namespace) -> int:
     with open_reader(arguments) as reader:
         # Before its rows: what arrives from now on must not look as if it were missing.
         heads = read_heads(arguments.dir) if arguments.dir else []
+        dropped = read_dropped(arguments.dir) if arguments.dir else {}
         chosen = [head for head in heads if window.overlaps(head.first_at, head.last_at)]
         rows = reader.streams(window.since, window.until, [head.instance for head in chosen])
         unnumbered = reader.unnumbered(window.since, window.until)
-        show(verification.run(rows, heads, unnumbered, reader.unreadable), verification)
+        found = verification.run(rows, heads, unnumbered, reader.unreadable, dropped)
+        show(found, verification)
     return 1 if verification.summary.findings else 0
 
 

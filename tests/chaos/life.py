@@ -125,7 +125,7 @@ class Life:
                 "POLICY_AGENT_ADDR": f"127.0.0.1:{free_port()}",
                 "CHAOS_LEDGER": str(self._ledger),
                 "CHAOS_CLOCK": str(self._clock),
-                "CHAOS_FILE_BLOCKS": "40" if self._has_full_disk else "",
+                "CHAOS_FILE_BLOCKS": "10" if self._has_full_disk else "",
             },
             timeout_seconds=TIMEOUT_SECONDS,
         )
@@ -148,6 +148,24 @@ class Life:
                 outcome.excuse = self._excuse()
                 self._note(f"DESTROYED {outcome.excuse}")
                 await environment.destroy()
+        self._count(environment)
+        self._take_stock()
+        return outcome
+
+    def _count(self, environment: LocalLambda) -> None:
+        """Note what was done to the environment's processes, and what the agent refused."""
+        happened = self._outcome.happened
+        for event in environment.events:
+            if event.kind in ("freeze", "thaw", "shutdown"):
+                happened[f"{event.kind} {event.detail.get('reason', '')}".strip()] += 1
+        refused = self._ledger.with_suffix(".refused")
+        if refused.exists():
+            disk = "small" if self._has_full_disk else "large"
+            happened[f"decision refused, {disk} disk"] = len(refused.read_text())
+
+    def _take_stock(self) -> None:
+        """Note what the function was given and what of it is still in the spool, and why."""
+        outcome = self._outcome
         if self._ledger.exists():
             outcome.answered = self._ledger.read_text().split()
         waiting = set(waiting_ids(self._folder / "tmp" / "decision-logs"))
@@ -157,7 +175,6 @@ class Life:
                 outcome.excuse = "printed at SHUTDOWN"
             elif self._last_was_cut:
                 outcome.excuse = "agent killed just before SHUTDOWN"
-        return outcome
 
     async def _invoke(self, environment: LocalLambda) -> None:
         chance, happened = self._chance, self._outcome.happened

@@ -13,6 +13,8 @@ def handle(event, context):
         try:
             decision = decide("app/allow", {"n": number, "pad": "x" * event["pad"]})
         except AgentUnavailableError:
+            with open(LEDGER + ".refused", "a") as refused:
+                refused.write(".")
             continue
         with open(LEDGER, "a") as ledger:
             ledger.write(decision.decision_id + "\n")
