@@ -38,7 +38,7 @@ bundle, path, question = sys.argv[1:]
 question = json.loads(Path(question).read_bytes())
 from policy_agent.bundle.directory import read_path
 started = time.process_time()
-read = read_path("bench", Path(bundle))
+read = read_path("bench", Path(bundle), lazily=True)
 reading = time.process_time()
 from policy_agent.rego import Policy
 policy = Policy.from_modules(read.modules, read.data, plan=read.plan)

@@ -16,6 +16,8 @@ from policy_agent.errors import DocumentError
 from policy_agent.number import Number
 
 MAX_DEPTH_MESSAGE = "nested too deeply"
+# Python reads no integer of more: that takes time that grows with the square (sys.int_info).
+_TOO_LONG_MESSAGE = "an integer has more than 4300 digits"
 
 _decode = msgspec.json.Decoder(float_hook=Number).decode
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
@@ -37,20 +39,23 @@ def _encode_other(value: Any) -> msgspec.Raw:
 _encode = msgspec.json.Encoder(order="sorted", enc_hook=_encode_other).encode
 
 
-def decode_json(raw: bytes) -> Any:
+def decode_json(raw: bytes | msgspec.Raw) -> Any:
     """Parse one JSON document; numbers that are not integers become `Number`.
 
     Invalid UTF-8 and lone surrogates become U+FFFD and the last of equal keys wins, as in Go.
 
     Raises:
-        DocumentError: not JSON, or nested more deeply than the interpreter can read.
+        DocumentError: not JSON, or nested more deeply or with more digits than the interpreter can
+            read.
     """
     try:
         return _decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError):
-        return _decode_leniently(raw)
+        return _decode_leniently(bytes(raw))
     except RecursionError as exc:
         raise DocumentError(MAX_DEPTH_MESSAGE) from exc
+    except ValueError as exc:
+        raise DocumentError(_TOO_LONG_MESSAGE) from exc
 
 
 def decode_json_prefix(raw: bytes) -> Any:
@@ -65,6 +70,8 @@ def decode_json_prefix(raw: bytes) -> Any:
         return _decode_leniently(raw, whole=False)
     except RecursionError as exc:
         raise DocumentError(MAX_DEPTH_MESSAGE) from exc
+    except ValueError as exc:
+        raise DocumentError(_TOO_LONG_MESSAGE) from exc
 
 
 def _decode_leniently(raw: bytes, *, whole: bool = True) -> Any:
@@ -80,6 +87,8 @@ def _decode_leniently(raw: bytes, *, whole: bool = True) -> Any:
         raise DocumentError(msg) from exc
     except RecursionError as exc:
         raise DocumentError(MAX_DEPTH_MESSAGE) from exc
+    except ValueError as exc:
+        raise DocumentError(_TOO_LONG_MESSAGE) from exc
     return _replace_surrogates(value)
 
 

@@ -96,7 +96,7 @@ class Bundle(Record, frozen=True):
         name: the key under `bundles` in the configuration.
         modules: path in the archive without leading slash -> Rego source.
         rego_versions: path -> the version of Rego it is in, where the manifest says so.
-        data: the base documents, merged from all data files.
+        data: the base documents, merged from all data files; large ones may be `LateJson`.
         etag: as the source sent it, None when it sent none.
         plan: OPA's `plan.json` of the modules, None when the bundle has none.
         size_bytes: length of the archive as downloaded.

@@ -18,6 +18,7 @@ FLOOR = {
         "http_client",
     ),
     *(
+        "late_json",
         "logs",
         "model",
         "own_cost",

@@ -14,6 +14,7 @@ from msgspec import Struct, field
 
 from policy_agent.bundle import documents, roots
 from policy_agent.errors import BundleActivationError
+from policy_agent.late_json import opened
 from policy_agent.model import Bundle, JsonObject, Manifest
 
 
@@ -22,7 +23,8 @@ class Combined(Struct, frozen=True):
 
     Attributes:
         modules: `<bundle name>/<path in the bundle>` -> Rego source.
-        data: the base documents of all bundles; it shares parts with them, so it is not changed.
+        data: the base documents of all bundles, large ones perhaps as `LateJson`; it shares parts
+            with them, so it is not changed but for reading those.
         plan: what the modules are as OPA's `plan.json`, None when they have to be compiled: a plan
             knows the rules of its own bundle only.
         rego_versions: module -> the version of Rego it is in, where a manifest says so.
@@ -100,6 +102,6 @@ def _manifest_document(manifest: Manifest) -> JsonObject:
 
 def _with_about(data: JsonObject, about: JsonObject) -> JsonObject:
     """Return `data` with what is known of the bundles; a bundle's own account of it loses."""
-    system = data.get("system")
+    system = opened(data.get("system"))
     system = system if isinstance(system, dict) else {}
     return {**data, "system": {**system, "bundles": about}}

@@ -30,11 +30,13 @@ def read_path(
     signing: Signing | None = None,
     keys: Mapping[str, Key] = NO_KEYS,
     now: float | None = None,
+    lazily: bool = False,
 ) -> Bundle:
     """Read a bundle from an archive or a directory.
 
     Args:
         now: seconds since the epoch, None for this moment.
+        lazily: large documents may be `LateJson`; the caller knows of it.
 
     Raises:
         BundleDownloadError: it cannot be read from disk.
@@ -43,11 +45,23 @@ def read_path(
     """
     if path.is_dir():
         return read_directory(
-            name, path, size_limit_bytes=size_limit_bytes, signing=signing, keys=keys, now=now
+            name,
+            path,
+            size_limit_bytes=size_limit_bytes,
+            signing=signing,
+            keys=keys,
+            now=now,
+            lazily=lazily,
         )
     raw = _content(path, str(path), MAX_ARCHIVE_BYTES)
     return read_bundle(
-        name, raw, size_limit_bytes=size_limit_bytes, signing=signing, keys=keys, now=now
+        name,
+        raw,
+        size_limit_bytes=size_limit_bytes,
+        signing=signing,
+        keys=keys,
+        now=now,
+        lazily=lazily,
     )
 
 
@@ -59,11 +73,13 @@ def read_directory(
     signing: Signing | None = None,
     keys: Mapping[str, Key] = NO_KEYS,
     now: float | None = None,
+    lazily: bool = False,
 ) -> Bundle:
     """Read a bundle from a directory tree, with the checks that an archive gets.
 
     Args:
         now: seconds since the epoch, None for this moment.
+        lazily: large documents may be `LateJson`; the caller knows of it.
 
     Raises:
         BundleDownloadError: a file cannot be read from disk.
@@ -71,7 +87,7 @@ def read_directory(
         BundleVerificationError: the signature is missing or does not match.
     """
     files = collect_files(path, size_limit_bytes=size_limit_bytes)
-    return read_files(name, files, signing=signing, keys=keys, now=now)
+    return read_files(name, files, signing=signing, keys=keys, now=now, lazily=lazily)
 
 
 def collect_files(

@@ -13,21 +13,32 @@ from policy_agent import codec
 from policy_agent.bundle import roots
 from policy_agent.bundle.yaml_size import decode_yaml
 from policy_agent.errors import BundleFormatError, DocumentError
+from policy_agent.late_json import opened, read_late
 from policy_agent.model import JsonObject
 
 _YAML_NAMES: Final = ("data.yaml", "data.yml")
 DATA_NAMES: Final = ("data.json", *_YAML_NAMES)
 
 
-def parse_data_file(path: str, raw: bytes) -> Any:
+def parse_data_file(path: str, raw: bytes, owned: Sequence[str] | None = None) -> Any:
     """Return the JSON value in a data file, YAML by its name.
+
+    Args:
+        path: in the bundle.
+        raw: the content.
+        owned: the bundle's roots, so that large documents within them may be `LateJson`; None to
+            parse everything.
 
     Raises:
         BundleFormatError: it cannot be parsed; the message names the file.
     """
-    is_yaml = path.rpartition("/")[2] in _YAML_NAMES
+    *directory, name = path.split("/")
     try:
-        return decode_yaml(raw) if is_yaml else codec.decode_json(raw)
+        if name in _YAML_NAMES:
+            return decode_yaml(raw)
+        if owned is None:
+            return codec.decode_json(raw)
+        return read_late(raw, tuple(directory), lambda at: _is_owned(at, owned))
     except DocumentError as exc:
         raise BundleFormatError(f"bundle load failed on {path}: {exc}") from exc
 
@@ -46,7 +57,7 @@ def merged(one: JsonObject, other: JsonObject) -> JsonObject | None:
         if key not in result:
             result[key] = value
             continue
-        present = result[key]
+        present, value = opened(result[key]), opened(value)
         if not isinstance(present, dict) or not isinstance(value, dict):
             return None
         if (inner := merged(present, value)) is None:
@@ -64,7 +75,7 @@ def outside_roots(value: Any, path: tuple[str, ...], owned: Sequence[str]) -> st
     Returns:
         The first path outside, `/acl/u`.
     """
-    if any(roots.is_below(path, root) for root in owned):
+    if _is_owned(path, owned):
         return None
     if not isinstance(value, dict) or not any(roots.is_above(path, root) for root in owned):
         return "/" + "/".join(path)
@@ -72,3 +83,7 @@ def outside_roots(value: Any, path: tuple[str, ...], owned: Sequence[str]) -> st
         if outside := outside_roots(value[key], (*path, key), owned):
             return outside
     return None
+
+
+def _is_owned(path: tuple[str, ...], owned: Sequence[str]) -> bool:
+    return any(roots.is_below(path, root) for root in owned)

@@ -381,6 +381,7 @@ class BundleManager:
             signing=source.signing,
             keys=self._keyring.keys,
             now=self._clock.wall(),
+            lazily=True,
         )
         self._slots[source.name].highest.check(bundle)
         return bundle
@@ -397,6 +398,7 @@ class BundleManager:
             etag=etag,
             base=base,
             now=self._clock.wall(),
+            lazily=True,
         )
         self._slots[source.name].highest.check(bundle)
         return bundle

@@ -12,6 +12,7 @@ from typing import Any, Final
 from msgspec import Struct
 
 from policy_agent.errors import BundleDeltaError
+from policy_agent.late_json import opened
 from policy_agent.model import JsonObject
 
 _MISSING: Final = object()
@@ -73,7 +74,7 @@ class _Draft:
                 raise _missing(operation)
             container[key] = self._adopted({})
             return container[key]
-        child = container[place]
+        child = opened(container[place])
         if not isinstance(child, dict | list):
             raise _missing(operation)
         if id(child) not in self._own:

@@ -38,6 +38,7 @@ def read_bundle(  # noqa: PLR0913 - what a bundle is, what it must satisfy, and 
     etag: str | None = None,
     base: Bundle | None = None,
     now: float | None = None,
+    lazily: bool = False,
 ) -> Bundle:
     """Unpack, verify and read a bundle archive.
 
@@ -50,6 +51,7 @@ def read_bundle(  # noqa: PLR0913 - what a bundle is, what it must satisfy, and 
         etag: as the source sent it.
         base: the active version, which a delta changes.
         now: seconds since the epoch, None for this moment.
+        lazily: large documents may be `LateJson`; the caller knows of it.
 
     Raises:
         BundleFormatError: the bytes are not a well-formed bundle.
@@ -61,7 +63,9 @@ def read_bundle(  # noqa: PLR0913 - what a bundle is, what it must satisfy, and 
         return _next_version(
             files, base, signing=signing, keys=keys, etag=etag, now=now, size_bytes=len(raw)
         )
-    return read_files(name, files, signing=signing, keys=keys, etag=etag, raw=raw, now=now)
+    return read_files(
+        name, files, signing=signing, keys=keys, etag=etag, raw=raw, now=now, lazily=lazily
+    )
 
 
 def _next_version(
@@ -92,7 +96,7 @@ def _next_version(
     )
 
 
-def read_files(
+def read_files(  # noqa: PLR0913 - as `read_bundle`
     name: str,
     files: Mapping[str, bytes],
     *,
@@ -101,6 +105,7 @@ def read_files(
     etag: str | None = None,
     raw: bytes = b"",
     now: float | None = None,
+    lazily: bool = False,
 ) -> Bundle:
     """Verify and read a bundle's files, wherever they came from.
 
@@ -108,6 +113,7 @@ def read_files(
         files: path below the bundle's root -> content.
         raw: the archive they were in, empty when there was none.
         now: seconds since the epoch, None for this moment.
+        lazily: large documents may be `LateJson`; the caller knows of it.
 
     Raises:
         BundleFormatError: the files are not a well-formed bundle.
@@ -123,7 +129,7 @@ def read_files(
             name=name,
             manifest=manifest,
             modules=modules,
-            data=_data(files, manifest),
+            data=_data(files, manifest, lazily=lazily),
             etag=etag,
             plan=files.get(PLAN_NAME),
             rego_versions=rego_versions(manifest, modules),
@@ -155,18 +161,19 @@ def _modules(files: Mapping[str, bytes], manifest: Manifest) -> dict[str, str]:
     return modules
 
 
-def _data(files: Mapping[str, bytes], manifest: Manifest) -> JsonObject:
+def _data(files: Mapping[str, bytes], manifest: Manifest, *, lazily: bool) -> JsonObject:
     paths = sorted(path for path in files if _basename(path) in documents.DATA_NAMES)
     with making(sum(len(files[path]) for path in paths)):
-        return _merged_data(paths, files, manifest)
+        return _merged_data(paths, files, manifest, lazily=lazily)
 
 
 def _merged_data(
-    paths: Sequence[str], files: Mapping[str, bytes], manifest: Manifest
+    paths: Sequence[str], files: Mapping[str, bytes], manifest: Manifest, *, lazily: bool
 ) -> JsonObject:
     data: JsonObject = {}
+    owned = manifest.roots if lazily else None
     for path in paths:
-        value = documents.parse_data_file(path, files[path])
+        value = documents.parse_data_file(path, files[path], owned)
         directory = tuple(path.split("/")[:-1])
         _check_place(value, directory, path, manifest)
         both = documents.merged(data, documents.tree_at(directory, value))

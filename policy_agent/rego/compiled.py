@@ -38,6 +38,7 @@ from policy_agent.rego.planner.planner import RESULT, Planner
 from policy_agent.rego.planner.trie import string_prefix
 from policy_agent.rego.question import MakePlan, Question
 from policy_agent.rego.results import QueryResult, ResultShape, result_shape
+from policy_agent.rego.runtime.documents import BaseDocuments
 from policy_agent.rego.values import Value, to_json
 from policy_agent.rego.work import watched_by
 
@@ -78,7 +79,7 @@ class CompiledPolicy:
     ) -> None:
         self._compiled = compiled
         self._checks = checks
-        self._data = data
+        self._data = BaseDocuments(data)
         self._deadline_seconds = deadline_seconds
         self._print_to = options.print_to
         self._rego_version = options.rego_version

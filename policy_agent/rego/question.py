@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from policy_agent.errors import EvaluationDeadlineError, EvaluationError
-from policy_agent.model import JsonObject
 from policy_agent.rego.compile.compiler import Compiled
 from policy_agent.rego.context import Context
 from policy_agent.rego.options import UNWATCHED, Watch
 from policy_agent.rego.plan import Plan
 from policy_agent.rego.planner.planner import Planner
+from policy_agent.rego.runtime.documents import BaseDocuments
 from policy_agent.rego.runtime.runner import PlanRunner
 from policy_agent.rego.values import Value
 
@@ -35,7 +35,7 @@ class Question:
     """
 
     def __init__(
-        self, make: MakePlan, compiled: Compiled, data: JsonObject, watch: Watch = UNWATCHED
+        self, make: MakePlan, compiled: Compiled, data: BaseDocuments, watch: Watch = UNWATCHED
     ) -> None:
         self._make = make
         self._compiled = compiled

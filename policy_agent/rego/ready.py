@@ -16,6 +16,7 @@ from policy_agent.rego.codegen.names import INPUT_AND_DATA
 from policy_agent.rego.context import Context
 from policy_agent.rego.options import CHANGING_BUILTINS, NETWORK_BUILTINS, Query
 from policy_agent.rego.plan_file import open_plan
+from policy_agent.rego.runtime.documents import BaseDocuments
 from policy_agent.rego.runtime.operations import dot
 from policy_agent.rego.runtime.runner import PlanRunner
 from policy_agent.rego.values import Value, to_json
@@ -63,8 +64,8 @@ class ReadyPolicy:
         if not policy.plans:
             # It would answer nothing, whatever the sources say.
             raise PolicyError([PolicyProblem("plan_error", "the plan has no entry points")])
-        self._runner = PlanRunner(policy, data)
-        self._data = data
+        self._documents = BaseDocuments(data)
+        self._runner = PlanRunner(policy, self._documents)
         self._deadline_seconds = deadline_seconds
         self._compile_sources = compile_sources
         self._compiled: CompiledPolicy | None = None
@@ -82,7 +83,9 @@ class ReadyPolicy:
             EvaluationError: rules conflict, or it took longer than allowed.
         """
         known = self._entrypoint_length(path)
-        found: Value = self._data
+        if known is None:
+            self._documents.make_plain(path)
+        found: Value = self._documents.root
         deadline = time.monotonic() + self._deadline_seconds
         context = Context(deadline=deadline, allow_net=frozenset(), strict=strict)
         if known is not None:

@@ -6,8 +6,11 @@ Pure. Follows OPA v1.22 v1/ast/compile.go (checkRuleConflicts) and conflicts.go.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 from policy_agent.errors import Location, PolicyProblem
+from policy_agent.late_json import LateJson
+from policy_agent.model import UNDEFINED
 from policy_agent.rego import ast
 from policy_agent.rego.check.constants import is_ground
 from policy_agent.rego.check.problems import COMPILE_ERROR, type_problem
@@ -91,19 +94,27 @@ def _place(location: Location) -> str:
     return f"{location.file}:{location.row}" if location.file else f"{location.row}:{location.col}"
 
 
-def _with_data(node: RuleTree, data: Mapping[str, Value], above: str) -> Iterator[PolicyProblem]:
+def _with_data(node: RuleTree, data: Any, above: str) -> Iterator[PolicyProblem]:
     if not isinstance(node.term, ast.Scalar) or not isinstance(node.term.value, str):
         return
     key = node.term.value
-    if key not in data:
+    below = _member(data, key)
+    if below is UNDEFINED:
         return
     path = f"{above}{key}"
     if node.rules:
         message = f"conflicting rule for data path {path} found"
         yield PolicyProblem(COMPILE_ERROR, message, node.rules[0].location)
-    elif isinstance(data[key], dict):
+    else:
         for child in node.children.values():
-            yield from _with_data(child, data[key], f"{path}/")
+            yield from _with_data(child, below, f"{path}/")
+
+
+def _member(data: Any, key: str) -> Any:
+    if isinstance(data, LateJson):
+        data.keep_late(key)
+        return data.member(key)
+    return data.get(key, UNDEFINED) if isinstance(data, dict) else UNDEFINED
 
 
 def _with_packages(tree: RuleTree, modules: list[ast.Module]) -> Iterator[PolicyProblem]:

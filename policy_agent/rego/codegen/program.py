@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import linecache
+import time
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from itertools import count
 from types import TracebackType
 from typing import Any, Final, TypeVar
@@ -15,6 +16,7 @@ from policy_agent.number import Number
 from policy_agent.rego import plan
 from policy_agent.rego.builtins import catalog
 from policy_agent.rego.builtins.registry import Builtin
+from policy_agent.rego.codegen.documents import Reads, document_reads
 from policy_agent.rego.codegen.function import (
     Source,
     alternative_source,
@@ -24,12 +26,14 @@ from policy_agent.rego.codegen.function import (
 )
 from policy_agent.rego.codegen.index import Index, find_index, is_alone
 from policy_agent.rego.codegen.names import INPUT_AND_DATA, Callee, Symbols
+from policy_agent.rego.plan import Block, Local
 from policy_agent.rego.plan_number import number_of
 from policy_agent.rego.runtime import operations, scope
 from policy_agent.rego.runtime.calls import NEVER_FAIL, guarded
 from policy_agent.rego.values import RegoSet, Value, equal, freeze
 
 Resolve = Callable[[str], Builtin | None]
+Prepare = Callable[[Reads], None]
 K = TypeVar("K")
 V = TypeVar("V")
 
@@ -49,6 +53,8 @@ _OPERATIONS: Final[Mapping[str, Any]] = {
     "upsert": operations.upsert,
 }
 _numbers_of_programs = count(1)
+# Reading documents for less need not be taken off an evaluation's time.
+_NOTICED_SECONDS: Final = 0.005
 
 
 class _Late(dict[K, V]):
@@ -64,19 +70,39 @@ class _Late(dict[K, V]):
 
 
 class StartAgain(Exception):  # noqa: N818 - nothing is wrong
-    """A function turned out to be other than it was taken for; the next try knows."""
+    """A function turned out to be other than it was taken for; the next try knows.
+
+    Attributes:
+        seconds: what was spent on reading documents, which is not the evaluation's.
+    """
+
+    def __init__(self, seconds: float = 0) -> None:
+        super().__init__()
+        self.seconds = seconds
 
 
 class Program:
     """The functions and entry points of one plan.
 
+    Args:
+        policy: the plan.
+        resolve: finds the built-in functions.
+        prepare: is told what a function reads of the base documents before it first runs.
+
     Raises:
         PolicyError: the plan calls functions or built-ins that do not exist.
     """
 
-    def __init__(self, policy: plan.Policy, resolve: Resolve = catalog.resolve) -> None:
+    def __init__(
+        self,
+        policy: plan.Policy,
+        resolve: Resolve = catalog.resolve,
+        prepare: Prepare | None = None,
+    ) -> None:
         self.policy = policy
         self._resolve = resolve
+        self._prepare = prepare
+        self._prepared: set[str] = set()
         self._number = next(_numbers_of_programs)
         self._sources: dict[str, Source] = {}
         self._not_indexed: set[int] = set()
@@ -119,6 +145,7 @@ class Program:
             raise PolicyError([PolicyProblem("plan_error", f"no entry point {name}")])
         found = self._namespace.get(f"p{number}")
         if found is None:
+            self._read_documents(f"p{number}", self.policy.plans[number].blocks, plan.DATA)
             found = self._compile(lambda: self._plan_source(number), f"p{number}", name)
         return found
 
@@ -184,6 +211,8 @@ class Program:
             self._namespace[f"a{number}"] = _Late(
                 {}, lambda position: self._alternative(number, position, index)
             )
+        blocks = func.blocks if index is None else (*index.head, *index.tail)
+        self._read_documents(f"f{number}", blocks, _data_of(func), index)
         return self._compile(
             lambda: function_source(func, number, self._symbols, index), f"f{number}", func.name
         )
@@ -194,6 +223,7 @@ class Program:
             self._not_indexed.add(number)
             self._namespace[f"f{number}"] = self._stub(number)
             raise StartAgain
+        self._read_documents(f"f{number}[{position}]", blocks, _data_of(func))
         return self._compile(
             lambda: alternative_source(func, number, self._symbols, blocks),
             "alternative",
@@ -232,6 +262,28 @@ class Program:
         function.__qualname__ = described
         return function
 
+    def _read_documents(
+        self, name: str, blocks: Sequence[Block], data: Local, index: Index | None = None
+    ) -> None:
+        """Make ready what blocks read of the base documents.
+
+        Raises:
+            StartAgain: that has been done now, and took long.
+        """
+        if self._prepare is None or name in self._prepared:
+            return
+        started = time.monotonic()
+        wanted = document_reads(
+            blocks, data, self.policy.static.strings, self._functions.__contains__
+        )
+        if index is not None and index.position == INPUT_AND_DATA - 1:
+            wanted.whole.add(index.keys)
+        self._prepare(wanted)
+        self._prepared.add(name)
+        seconds = time.monotonic() - started
+        if seconds > _NOTICED_SECONDS:
+            raise StartAgain(seconds)
+
     def _call_dynamic(self, scope: scope.Scope, path: tuple[Value, ...], *args: Value) -> Value:
         if not all(type(part) is str for part in path):
             return UNDEFINED
@@ -245,6 +297,11 @@ class Program:
 
 def _is_boolean(result: Any) -> bool:
     return type(result) is dict and result.get("type") == "boolean"
+
+
+def _data_of(func: plan.Func) -> Local:
+    """Return the local that is `data` in a function, one that there is not where it has none."""
+    return func.params[1] if len(func.params) >= INPUT_AND_DATA else -1
 
 
 def _forget(sources: dict[str, Source]) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import NoReturn
 
 from policy_agent.errors import EvaluationError, PolicyProblem
+from policy_agent.late_json import LateJson
 from policy_agent.model import UNDEFINED
 from policy_agent.number import Number
 from policy_agent.rego.values import RegoSet, Value, equal, freeze, ordered_keys, thaw
@@ -29,7 +30,7 @@ def dot(source: Value, key: Value) -> Value:
         return UNDEFINED
     if kind is RegoSet:
         return source.members.get(freeze(key), UNDEFINED)
-    return UNDEFINED
+    return source.member(key) if kind is LateJson else UNDEFINED
 
 
 def _index(number: Number) -> int | None:

@@ -10,6 +10,7 @@ from policy_agent.rego import plan
 from policy_agent.rego.builtins import catalog
 from policy_agent.rego.codegen.program import Program, Resolve, StartAgain
 from policy_agent.rego.context import Context
+from policy_agent.rego.runtime.documents import BaseDocuments
 from policy_agent.rego.runtime.scope import Scope
 from policy_agent.rego.values import Value
 from policy_agent.rego.work import watched_by
@@ -20,16 +21,22 @@ class PlanRunner:
 
     Args:
         policy: the plan.
-        data: the base documents; never changed.
+        data: the base documents; never changed but for reading what is late.
         resolve: finds the built-in functions.
 
     Raises:
         PolicyError: the plan calls functions or built-ins that do not exist.
     """
 
-    def __init__(self, policy: plan.Policy, data: Any, resolve: Resolve = catalog.resolve) -> None:
-        self.program = Program(policy, resolve)
-        self.data = data
+    def __init__(
+        self,
+        policy: plan.Policy,
+        data: Any,
+        resolve: Resolve = catalog.resolve,
+    ) -> None:
+        documents = data if isinstance(data, BaseDocuments) else BaseDocuments(data)
+        self.data = documents.root
+        self.program = Program(policy, resolve, documents.prepare if documents.has_late else None)
 
     @property
     def entrypoints(self) -> list[str]:
@@ -49,25 +56,28 @@ class PlanRunner:
             EvaluationError: the policy conflicts with itself, a built-in failed strictly, or the
                 deadline passed.
         """
-        run = self.program.entrypoint(entrypoint)
         context = context or Context()
-        results: list[dict[str, Value]] = []
-        try:
-            with watched_by(context.check):
-                run(Scope(context), input, self.data, results)
-        except StartAgain:
-            context.check()
-            return self.query(entrypoint, input, context)
-        except EvaluationError as exc:
-            self._locate(exc)
-            raise
-        except PolicyAgentError:
-            raise
-        except RecursionError as exc:
-            raise _internal("rules call each other too deeply") from exc
-        except Exception as exc:  # a plan that OPA would not have made
-            raise _internal(f"{type(exc).__name__}: {exc}") from exc
-        return results
+        while True:
+            results: list[dict[str, Value]] = []
+            try:
+                run = self.program.entrypoint(entrypoint)
+                with watched_by(context.check):
+                    run(Scope(context), input, self.data, results)
+            except StartAgain as again:
+                if context.deadline is not None:
+                    context.deadline += again.seconds
+                context.check()
+            except EvaluationError as exc:
+                self._locate(exc)
+                raise
+            except PolicyAgentError:
+                raise
+            except RecursionError as exc:
+                raise _internal("rules call each other too deeply") from exc
+            except Exception as exc:  # a plan that OPA would not have made
+                raise _internal(f"{type(exc).__name__}: {exc}") from exc
+            else:
+                return results
 
     def evaluate(
         self,
