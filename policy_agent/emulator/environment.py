@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
-from policy_agent.emulator.settings import FUNCTION_VERSION, LambdaSettings
+from policy_agent.emulator.settings import FUNCTION_VERSION, MANAGED_INSTANCES, LambdaSettings
 
 _STATIC_CREDENTIALS = {
     "AWS_ACCESS_KEY_ID": "ASIALOCALLAMBDA",
@@ -58,6 +58,8 @@ def function_environment(
         "LAMBDA_TASK_ROOT": str(settings.function_dir),
         "_HANDLER": settings.handler,
     }
+    if settings.initialization_type == MANAGED_INSTANCES:
+        reserved["AWS_LAMBDA_MAX_CONCURRENCY"] = str(settings.max_concurrency)
     return {**defaults, **settings.environment, **reserved, "PYTHONPATH": ":".join(own_path)}
 
 

@@ -47,12 +47,15 @@ def refused_transition(name: str, state: ExtensionState, target: ExtensionState)
     return Refusal(403, "Extension.InvalidExtensionState", message)
 
 
-def parse_registration(raw: bytes, *, internal: bool) -> frozenset[str] | Refusal:
+def parse_registration(
+    raw: bytes, *, internal: bool, managed: bool = False
+) -> frozenset[str] | Refusal:
     """Return the events that the body of a register call asks for.
 
     Args:
         internal: the name is no file of the layer; such an extension lives in the runtime process
             and cannot have SHUTDOWN.
+        managed: on a Managed Instance nobody is told of invocations.
     """
     try:
         body = decode_json(raw) if raw.strip() else {}
@@ -63,7 +66,7 @@ def parse_registration(raw: bytes, *, internal: bool) -> frozenset[str] | Refusa
     events = body.get("events") or []
     if not isinstance(events, list):
         return Refusal(403, "InvalidRequestFormat", "events must be a list")
-    allowed = ("INVOKE",) if internal else ("INVOKE", "SHUTDOWN")
+    allowed = [*([] if managed else ["INVOKE"]), *([] if internal else ["SHUTDOWN"])]
     for event in events:
         if event not in allowed:
             return Refusal(403, "Extension.InvalidEventType", f"{event}: extension event not valid")

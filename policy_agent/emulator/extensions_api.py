@@ -20,7 +20,12 @@ from policy_agent.emulator.failure import Failure
 from policy_agent.emulator.generation import Extension, Generation
 from policy_agent.emulator.refusal import Refusal
 from policy_agent.emulator.replies import accepted, gone, json_reply, refuse
-from policy_agent.emulator.settings import ACCOUNT_ID, FUNCTION_VERSION, LambdaSettings
+from policy_agent.emulator.settings import (
+    ACCOUNT_ID,
+    FUNCTION_VERSION,
+    MANAGED_INSTANCES,
+    LambdaSettings,
+)
 
 PREFIX = "/2020-01-01/extension"
 IDENTIFIER = "Lambda-Extension-Identifier"
@@ -87,7 +92,11 @@ class ExtensionsApi:
         if not name:
             return Refusal(403, "Extension.InvalidExtensionName", "Empty extension name")
         known = generation.extensions.get(name)
-        subscriptions = parse_registration(body, internal=known is None or not known.external)
+        subscriptions = parse_registration(
+            body,
+            internal=known is None or not known.external,
+            managed=self._settings.initialization_type == MANAGED_INSTANCES,
+        )
         if isinstance(subscriptions, Refusal):
             return subscriptions
         if known is not None:

@@ -155,11 +155,15 @@ class Generation:
         """
         try:
             async with asyncio.timeout_at(deadline):
-                while self.failure is None and not reached():
-                    await self._change()
+                await self.until_changed(reached)
         except TimeoutError:
             self.fail(too_late)
         return self.failure
+
+    async def until_changed(self, reached: Callable[[], bool]) -> None:
+        """Wait until the state is reached or the generation has failed."""
+        while self.failure is None and not reached():
+            await self._change()
 
     async def until_exited(self, processes: list[Process], deadline: float | None = None) -> None:
         """Wait until the processes have exited, at most until `deadline` on the loop's clock."""

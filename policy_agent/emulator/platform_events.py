@@ -6,7 +6,7 @@ Lambda Telemetry API, "Event schema reference", schema 2022-12-13.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from policy_agent.emulator.failure import Failure
 from policy_agent.emulator.invocation import Completion, Invocation
@@ -104,6 +104,22 @@ def report(
     return {
         "requestId": invocation.request_id,
         "metrics": metrics,
+        **outcome(invocation.failure),
+        **tracing(invocation.trace_id),
+    }
+
+
+def managed_report(invocation: Invocation, duration_ms: float) -> JsonObject:
+    """Return platform.report's record on a Managed Instance, where there is no runtimeDone."""
+    latency = {
+        "name": "responseLatency",
+        "start": telemetry_time(datetime.now(UTC) - timedelta(milliseconds=duration_ms)),
+        "durationMs": round(invocation.duration_ms, 3),
+    }
+    return {
+        "requestId": invocation.request_id,
+        "metrics": {"durationMs": round(duration_ms, 3)},
+        "spans": [latency],
         **outcome(invocation.failure),
         **tracing(invocation.trace_id),
     }

@@ -59,17 +59,8 @@ class RuntimeApi:
         invocation = await runtime.poll.wait()
         if invocation is None:
             return gone()
-        return raw_json_reply(200, invocation.payload, self._headers(invocation))
-
-    def _headers(self, invocation: Invocation) -> dict[str, str]:
-        headers = {
-            "Lambda-Runtime-Aws-Request-Id": invocation.request_id,
-            "Lambda-Runtime-Deadline-Ms": str(invocation.deadline_ms),
-            "Lambda-Runtime-Invoked-Function-Arn": self._settings.function_arn,
-        }
-        if invocation.trace_id is not None:
-            headers["Lambda-Runtime-Trace-Id"] = invocation.trace_id
-        return headers
+        headers = invocation_headers(invocation, self._settings)
+        return raw_json_reply(200, invocation.payload, headers)
 
     async def _response(self, request: Request) -> Response:
         return await self._result(request, is_error=False)
@@ -90,7 +81,7 @@ class RuntimeApi:
             return _invalid_transition(runtime.state)
         runtime.state = RuntimeState.ANSWERED
         if is_error:
-            invocation.fail(_failure(request, body, "error"))
+            invocation.fail(reported_failure(request, body, "error"))
         else:
             invocation.answer(body)
         self._events.record("response", RUNTIME, is_error=is_error)
@@ -118,7 +109,7 @@ class RuntimeApi:
             return gone()
         if generation.runtime.state is not RuntimeState.RESTORING:
             return _invalid_transition(generation.runtime.state)
-        generation.fail(_failure(request, body, "failure"))
+        generation.fail(reported_failure(request, body, "failure"))
         return accepted()
 
     async def _init_error(self, request: Request) -> Response:
@@ -128,10 +119,22 @@ class RuntimeApi:
             return gone()
         if generation.runtime.state is not RuntimeState.STARTED:
             return _invalid_transition(generation.runtime.state)
-        failure = _failure(request, body, "failure")
+        failure = reported_failure(request, body, "failure")
         self._events.record("init_error", RUNTIME, error_type=failure.error_type)
         generation.fail(failure)
         return accepted()
+
+
+def invocation_headers(invocation: Invocation, settings: LambdaSettings) -> dict[str, str]:
+    """Return what a runtime is told beside the event."""
+    headers = {
+        "Lambda-Runtime-Aws-Request-Id": invocation.request_id,
+        "Lambda-Runtime-Deadline-Ms": str(invocation.deadline_ms),
+        "Lambda-Runtime-Invoked-Function-Arn": settings.function_arn,
+    }
+    if invocation.trace_id is not None:
+        headers["Lambda-Runtime-Trace-Id"] = invocation.trace_id
+    return headers
 
 
 def _invalid_transition(state: RuntimeState) -> Response:
@@ -139,7 +142,8 @@ def _invalid_transition(state: RuntimeState) -> Response:
     return refuse(Refusal(403, "InvalidStateTransition", message))
 
 
-def _failure(request: Request, body: bytes, status: Literal["error", "failure"]) -> Failure:
+def reported_failure(request: Request, body: bytes, status: Literal["error", "failure"]) -> Failure:
+    """Return the failure that a runtime has posted."""
     error_type = request.headers.get(_ERROR_TYPE, "")
     if not error_type:
         try:

@@ -7,7 +7,7 @@
         report = await env.shutdown()
 
 Stopping by SIGSTOP is only a model of the freeze: the kernel still answers on stopped processes'
-sockets, unless they go through a relay (`relay`). `/tmp` is this machine's unless `tmp_mb` is given.
+sockets, unless they go through a relay (`relay`). `/tmp` is this machine's without `tmp_mb`.
 """
 
 from __future__ import annotations
@@ -250,16 +250,19 @@ class LocalLambda:
         if self._on_log is not None:
             self._on_log(line)
 
-    def _routes(self) -> list[Route]:
-        def current() -> Generation | None:
-            return self._lifecycle.generation
+    def _generation(self) -> Generation | None:
+        return self._lifecycle.generation
 
-        mode = self._settings.telemetry
+    def _runtime_routes(self) -> list[Route]:
+        return RuntimeApi(self._generation, self._settings, self.events).routes()
+
+    def _routes(self) -> list[Route]:
+        current = self._generation
         return [
-            *RuntimeApi(current, self._settings, self.events).routes(),
+            *self._runtime_routes(),
             *ExtensionsApi(current, self._settings, self.events).routes(),
             *self._credentials.routes(),
-            *TelemetryApi(current, self._hub, mode, self.events).routes(),
+            *TelemetryApi(current, self._hub, self._settings, self.events).routes(),
         ]
 
     def _shape_commands(

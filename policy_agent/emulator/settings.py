@@ -11,9 +11,12 @@ from typing import Final, Literal
 from policy_agent.emulator.relay import Relay
 
 TelemetryMode = Literal["deliver", "refuse"]
-InitializationType = Literal["on-demand", "provisioned-concurrency", "snap-start"]
+InitializationType = Literal[
+    "on-demand", "provisioned-concurrency", "snap-start", "lambda-managed-instances"
+]
 
 SNAP_START: Final = "snap-start"
+MANAGED_INSTANCES: Final = "lambda-managed-instances"
 RESTORE_LIMIT_SECONDS: Final = 10.0  # for the runtime's hooks
 ACCOUNT_ID = "123456789012"
 FUNCTION_VERSION = "$LATEST"
@@ -41,6 +44,7 @@ class LambdaSettings:
         initialization_type: with `snap-start` the environment is frozen when Init is over, and
             thawed as a copy of the snapshot is: the runtime is told of the restore, extensions are
             not, and credentials are at a URI in place of the static ones.
+        max_concurrency: how many invocations a Managed Instance's runtime takes at once.
         api_host: not 127.0.0.1, so that a client with that address built in fails here as it
             would on Lambda, where the API is at 169.254.100.1 with newer runtimes.
     """
@@ -58,6 +62,7 @@ class LambdaSettings:
     python: str = sys.executable
     init_limit_seconds: float = 10.0
     initialization_type: InitializationType = "on-demand"
+    max_concurrency: int = 1
     function_name: str = "function"
     region: str = "us-east-1"
     api_host: str = "127.0.0.2"

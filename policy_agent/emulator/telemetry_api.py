@@ -13,9 +13,9 @@ from policy_agent.emulator.extensions_api import identify
 from policy_agent.emulator.generation import Generation
 from policy_agent.emulator.refusal import Refusal
 from policy_agent.emulator.replies import gone, json_reply, refuse
-from policy_agent.emulator.settings import TelemetryMode
+from policy_agent.emulator.settings import LambdaSettings
 from policy_agent.emulator.telemetry import TelemetryHub
-from policy_agent.emulator.telemetry_subscription import parse_subscription
+from policy_agent.emulator.telemetry_subscription import parse_subscription, schemas_of
 
 
 class TelemetryApi:
@@ -25,12 +25,13 @@ class TelemetryApi:
         self,
         current: Callable[[], Generation | None],
         hub: TelemetryHub,
-        mode: TelemetryMode,
+        settings: LambdaSettings,
         events: EventLog,
     ) -> None:
         self._current = current
         self._hub = hub
-        self._mode = mode
+        self._mode = settings.telemetry
+        self._schemas = schemas_of(settings.initialization_type)
         self._events = events
 
     def routes(self) -> list[Route]:
@@ -47,7 +48,7 @@ class TelemetryApi:
         if self._mode == "refuse":
             message = "Telemetry API is not supported"
             return refuse(Refusal(202, "Telemetry.NotSupported", message))
-        subscription = parse_subscription(await request.body())
+        subscription = parse_subscription(await request.body(), self._schemas)
         if generation.initialized:
             message = "Telemetry API subscription is closed already"
             subscription = Refusal(403, "Telemetry.SubscriptionClosed", message)

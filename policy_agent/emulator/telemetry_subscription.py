@@ -11,6 +11,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from policy_agent.codec import decode_json
 from policy_agent.emulator.refusal import Refusal
+from policy_agent.emulator.settings import MANAGED_INSTANCES
 from policy_agent.errors import DocumentError
 from policy_agent.model import JsonObject
 
@@ -49,7 +50,14 @@ class Subscription:
     buffering: Buffering
 
 
-def parse_subscription(raw: bytes) -> Subscription | Refusal:
+def schemas_of(initialization_type: str) -> tuple[str, ...]:
+    """Return the schema versions that an environment accepts, oldest first."""
+    return SCHEMA_VERSIONS[-1:] if initialization_type == MANAGED_INSTANCES else SCHEMA_VERSIONS
+
+
+def parse_subscription(
+    raw: bytes, schemas: tuple[str, ...] = SCHEMA_VERSIONS
+) -> Subscription | Refusal:
     """Return the subscription in the body of a PUT.
 
     Only the HTTP protocol is emulated; TCP is refused like an invalid value.
@@ -60,7 +68,7 @@ def parse_subscription(raw: bytes) -> Subscription | Refusal:
         return _invalid(str(exc))
     if not isinstance(body, dict):
         return _invalid("the body is not an object")
-    if body.get("schemaVersion") not in SCHEMA_VERSIONS:
+    if body.get("schemaVersion") not in schemas:
         return _invalid("schemaVersion is not supported")
     types = body.get("types")
     if not isinstance(types, list) or not types or any(name not in TYPES for name in types):
