@@ -1,5 +1,8 @@
 """Many agents ship to one receiver at once: how much it takes, and that nothing is lost on the way.
 
+First to a receiver that takes all it is given, then to one that pushes back (`pressure`): half of
+the time it answers 429 or 503, or answers late.
+
 Each agent is a decision log with a spool of its own, as in the agent, in one of a few processes:
 all that ships of 300 agents, without the memory of 300 interpreters.
 """
@@ -14,6 +17,8 @@ import sys
 import tempfile
 import time
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -44,20 +49,24 @@ def main() -> int:
     if arguments.url:
         print(json.dumps(asyncio.run(_ship(arguments))))
         return 0
-    with tempfile.TemporaryDirectory(prefix="policy-agent-shipping-") as directory:
-        return _measure(Path(directory), arguments)
+    failed = 0
+    for under_pressure in (False, True):
+        with tempfile.TemporaryDirectory(prefix="policy-agent-shipping-") as directory:
+            failed |= _measure(Path(directory), arguments, under_pressure=under_pressure)
+    return failed
 
 
-def _measure(work: Path, arguments: argparse.Namespace) -> int:
+def _measure(work: Path, arguments: argparse.Namespace, *, under_pressure: bool) -> int:
     store = ["--dir", str(work / "store")]
     serve = [*COMMAND, "audit", "serve", *store, "--addr", "127.0.0.1:0"]
     with subprocess.Popen(serve, stderr=subprocess.PIPE, text=True) as server:
         try:
             assert server.stderr is not None
             url = server.stderr.readline().split()[-1]
-            started = time.monotonic()
-            reports = _run_processes(work, url, arguments)
-            shipped_seconds = time.monotonic() - started
+            with _receiver(url, under_pressure=under_pressure) as (receiver_url, seen):
+                started = time.monotonic()
+                reports = _run_processes(work, receiver_url, arguments)
+                shipped_seconds = time.monotonic() - started
             while _stats(url)["pending"]:
                 time.sleep(0.1)
             stored_seconds = time.monotonic() - started
@@ -68,13 +77,31 @@ def _measure(work: Path, arguments: argparse.Namespace) -> int:
     (work / "key").write_text(KEY)
     count = _output("audit", "query", *store, "--count").strip()
     verified = _output("audit", "verify", *store, "--audit-key-file", str(work / "key"))
-    print(f"{arguments.agents} agents recorded {recorded} decisions")
+    met = ", ".join(f"{mode} {count}" for mode, count in seen.items()) or "all taken"
+    print(f"{arguments.agents} agents recorded {recorded} decisions; requests: {met}")
     print(
         f"accepted: {recorded / shipped_seconds:8.0f}/s, {failures} uploads failed and were retried"
     )
     print(f"stored:   {recorded / stored_seconds:8.0f}/s")
     print(f"in the store: {count}; audit verify: {verified.strip()}")
     return int(count != str(recorded) or "findings=0" not in verified)
+
+
+@contextmanager
+def _receiver(url: str, *, under_pressure: bool) -> Iterator[tuple[str, dict[str, int]]]:
+    """Yield where to ship to, and what requests have met, known at the end."""
+    seen: dict[str, int] = {}
+    if not under_pressure:
+        yield url, seen
+        return
+    command = [sys.executable, "-m", "benchmarks.pressure", "--url", url]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as proxy:
+        assert proxy.stdout is not None
+        try:
+            yield proxy.stdout.readline().strip(), seen
+        finally:
+            proxy.terminate()
+        seen |= json.loads(proxy.stdout.readline())
 
 
 def _run_processes(work: Path, url: str, arguments: argparse.Namespace) -> list[dict[str, int]]:

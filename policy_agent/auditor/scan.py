@@ -30,7 +30,7 @@ from policy_agent.auditor.filters import Filters
 from policy_agent.auditor.row import DecisionRow
 from policy_agent.errors import AuditError
 
-_SETTINGS: Final[dict[str, str | bool | int | float | list[str]]] = {
+_SETTINGS: Final = {
     "memory_limit": "1GB",
     "autoinstall_known_extensions": "false",  # never reach for the network
 }
@@ -62,7 +62,7 @@ def fetch(
         parameters: name -> value of each `$name` in `sql`, but `$files`.
         tables: name -> Arrow table that `sql` may also read.
     """
-    with closing(duckdb.connect(config=_SETTINGS)) as connection:
+    with closing(_connect()) as connection:
         for name, table in (tables or {}).items():
             connection.register(name, table)
         return connection.execute(sql, {**parameters, "files": list(files)}).fetchall()
@@ -70,8 +70,7 @@ def fetch(
 
 def fetch_arrow(sql: str, files: Sequence[str]) -> pa.Table:
     """Run one query over the files for all that it finds."""
-    with closing(duckdb.connect(config=_SETTINGS)) as connection:
-        connection.execute("SET TimeZone = 'UTC'")
+    with closing(_connect()) as connection:
         return connection.sql(sql, params={"files": list(files)}).to_arrow_table()
 
 
@@ -84,11 +83,18 @@ def stream(
         parameters: name -> value of each `$name` in `sql`, but `$files`.
     """
     with tempfile.TemporaryDirectory(prefix="audit-") as spill:
-        settings = {**_SETTINGS, "temp_directory": spill}
-        with closing(duckdb.connect(config=settings)) as connection:
+        with closing(_connect(temp_directory=spill)) as connection:
             result = connection.execute(sql, {**parameters, "files": list(files)})
             while records := result.fetchmany(_FETCH_ROWS):
                 yield from records
+
+
+def _connect(**settings: str) -> duckdb.DuckDBPyConnection:
+    connection = duckdb.connect(config={**_SETTINGS, **settings})
+    connection.execute("SET TimeZone = 'UTC'")
+    # It would be in the middle of what a command prints.
+    connection.execute("SET enable_progress_bar = false")
+    return connection
 
 
 def filter_condition(filters: Filters) -> BooleanExpression:

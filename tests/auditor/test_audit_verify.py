@@ -369,7 +369,8 @@ def test_the_text_names_stream_numbers_function_and_time(fill, rewrite, director
         " time=2026-11-21T10:00:04.000000Z: missing"
     )
     assert counts == (
-        "events=4 streams=1 closed=1 open=0 replaced=0 unnumbered=0 dropped=0 unwitnessed=0 findings=1"
+        "events=4 streams=1 closed=1 open=0 replaced=0 unnumbered=0 dropped=0 unwitnessed=0"
+        " findings=1"
     )
 
 
