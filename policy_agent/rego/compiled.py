@@ -20,7 +20,7 @@ from policy_agent.model import UNDEFINED, DataPath, JsonObject
 from policy_agent.rego import ast
 from policy_agent.rego.check.stages import PolicyChecks, compile_checked
 from policy_agent.rego.compile.compiler import Compiled, compile_query
-from policy_agent.rego.compile.index_order import index_first
+from policy_agent.rego.compile.index_order import IndexFirst
 from policy_agent.rego.context import Context
 from policy_agent.rego.options import (
     CHANGING_BUILTINS,
@@ -34,7 +34,7 @@ from policy_agent.rego.options import (
 from policy_agent.rego.parse import parse_module, parse_query
 from policy_agent.rego.plan_json import write_plan
 from policy_agent.rego.planner.emitter import QUERY_FILE
-from policy_agent.rego.planner.planner import RESULT, Planner
+from policy_agent.rego.planner.planner import RESULT, Planner, as_written
 from policy_agent.rego.planner.trie import string_prefix
 from policy_agent.rego.question import MakePlan, Question
 from policy_agent.rego.results import QueryResult, ResultShape, result_shape
@@ -84,6 +84,9 @@ class CompiledPolicy:
         self._print_to = options.print_to
         self._rego_version = options.rego_version
         self._watch = options.watch
+        # What is watched stays in the order it was written in.
+        is_watched = options.watch is not UNWATCHED
+        self._as_planned = as_written if is_watched else IndexFirst(compiled.tree).rule
         self._queries: OrderedDict[Query, _PreparedQuery] = OrderedDict()
         self._paths: OrderedDict[DataPath, Question] = OrderedDict()
         self._lock = threading.Lock()
@@ -139,9 +142,7 @@ class CompiledPolicy:
         compiled = compile_checked(
             watch.parsed(parsed), checks, prints=options.print_to is not None
         )
-        # What is watched stays in the order it was written in.
-        compiled = index_first(compiled) if watch is UNWATCHED else watch.compiled(compiled)
-        return cls(compiled, checks, data, deadline_seconds, options)
+        return cls(watch.compiled(compiled), checks, data, deadline_seconds, options)
 
     def evaluate(self, path: DataPath, value: Any, *, strict: bool = False) -> Any:
         """Return the value of a document below `data`, or UNDEFINED.
@@ -216,7 +217,7 @@ class CompiledPolicy:
         ]
         if problems:
             raise PolicyError(problems)
-        planner = Planner(self._compiled)
+        planner = Planner(self._compiled, self._as_planned)
         plans = [planner.entrypoint(known[name], name) for name in entrypoints or sorted(known)]
         return write_plan(planner.policy(plans))
 
@@ -265,7 +266,10 @@ class CompiledPolicy:
         return prepared
 
     def _question(self, make: MakePlan) -> Question:
-        return Question(make, self._compiled, self._data, self._watch)
+        return Question(make, self._planner, self._data, self._watch)
+
+    def _planner(self, *, by_key: bool) -> Planner:
+        return Planner(self._compiled, self._as_planned, by_key=by_key)
 
     def _keep(self, kept: OrderedDict[K, V], key: K, value: V) -> None:
         with self._lock:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Protocol
 
 from policy_agent.errors import EvaluationDeadlineError, EvaluationError
-from policy_agent.rego.compile.compiler import Compiled
 from policy_agent.rego.context import Context
 from policy_agent.rego.options import UNWATCHED, Watch
 from policy_agent.rego.plan import Plan
@@ -19,6 +19,13 @@ _ENTRY = "entry"
 MakePlan = Callable[[Planner, str], Plan]
 
 
+class NewPlanner(Protocol):
+    """Makes planners of one policy."""
+
+    def __call__(self, *, by_key: bool) -> Planner:
+        """Return a planner."""
+
+
 class Question:
     """A plan that is ready to run.
 
@@ -27,6 +34,7 @@ class Question:
 
     Args:
         make: plans the question under a name.
+        new_planner: makes a planner; see `Planner` for `by_key`.
         data: the base documents.
         watch: what takes part in evaluating; a question that is watched is evaluated once.
 
@@ -35,10 +43,10 @@ class Question:
     """
 
     def __init__(
-        self, make: MakePlan, compiled: Compiled, data: BaseDocuments, watch: Watch = UNWATCHED
+        self, make: MakePlan, new_planner: NewPlanner, data: BaseDocuments, watch: Watch = UNWATCHED
     ) -> None:
         self._make = make
-        self._compiled = compiled
+        self._new_planner = new_planner
         self._data = data
         self._watch = watch
         self._runner = self._planned(by_key=False)
@@ -69,6 +77,6 @@ class Question:
             return self._by_key.query(_ENTRY, value, context)
 
     def _planned(self, *, by_key: bool) -> PlanRunner:
-        planner = Planner(self._compiled, by_key=by_key)
+        planner = self._new_planner(by_key=by_key)
         entry = self._make(planner, _ENTRY)
         return PlanRunner(planner.policy([entry]), self._data, self._watch.resolve)

@@ -44,12 +44,12 @@ def everything_is_large(monkeypatch):
     monkeypatch.setattr(late_json, "LARGE_BYTES", 1)
 
 
-def bundle(data: str = DATA, roots: str = '["app"]', *, lazily: bool = True, **files: str):
+def bundle(data=DATA, roots='["app"]', *, lazily=True, files=None):
     content = {
         ".manifest": f'{{"roots": {roots}}}',
         "app/data.json": data,
         "lookup.rego": MODULE,
-        **files,
+        **(files or {}),
     }
     return read_files("b", {name: text.encode() for name, text in content.items()}, lazily=lazily)
 
@@ -155,14 +155,14 @@ def test_a_number_that_cannot_be_read_is_refused_at_once():
 
 def test_only_what_a_root_owns_is_late():
     files = {"app/data.json": '{"users": {"u1": 1}, "lists": {"l": 1}}'}
-    found = bundle(roots='["app/users", "app/lists/l", "app/lookup"]', **files)
+    found = bundle(roots='["app/users", "app/lists/l", "app/lookup"]', files=files)
     assert late_paths(found.data) == (("app", "users"), ("app", "lists", "l"))
     with pytest.raises(BundleFormatError, match="do not permit data"):
-        bundle(roots='["app/users", "app/lookup"]', **files)
+        bundle(roots='["app/users", "app/lookup"]', files=files)
 
 
 def test_files_that_meet_in_one_document_are_merged():
-    found = bundle(**{"app/users/u3/data.json": '{"name": "cid"}'})
+    found = bundle(files={"app/users/u3/data.json": '{"name": "cid"}'})
     with Policy.from_modules(found.modules, found.data) as made:
         assert made.evaluate("app/lookup/names") == ["ann", "bob", "cid"]
 
@@ -176,7 +176,7 @@ def test_a_delta_changes_a_copy():
 
 
 def test_rules_may_not_define_what_is_in_a_late_document():
-    found = bundle(**{"more.rego": "package app.users\nu1 := 1"})
+    found = bundle(files={"more.rego": "package app.users\nu1 := 1"})
     with pytest.raises(PolicyError, match="conflicting rule for data path app/users/u1 found"):
         Policy.from_modules(found.modules, found.data)
 

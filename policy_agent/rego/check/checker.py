@@ -7,6 +7,7 @@ with problems is of any type, so that others are not blamed for it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from typing import Final
 
 from policy_agent.rego import ast
 from policy_agent.rego.check import types
@@ -14,6 +15,7 @@ from policy_agent.rego.check.calls import Wanted, argument_problem, call_problem
 from policy_agent.rego.check.compatible import compatible
 from policy_agent.rego.check.constants import ground_prefix, is_ground
 from policy_agent.rego.check.environment import Environment
+from policy_agent.rego.check.open_input import is_open
 from policy_agent.rego.check.problems import CheckProblem
 from policy_agent.rego.check.references import ReferenceCheck, WriteRef
 from policy_agent.rego.check.rules import RuleNode
@@ -24,11 +26,13 @@ from policy_agent.rego.check.types import Function, Type, union
 from policy_agent.rego.compile.nodes import (
     COMPREHENSIONS,
     OUTSIDE_COMPREHENSIONS,
+    ROOTS,
     Node,
     descend,
     operator_name,
 )
 
+_INPUT: Final = ast.Var("input")
 Dependents = Callable[[ast.Ref], Sequence[ast.Ref]]
 
 
@@ -59,8 +63,8 @@ class TypeCheck:
         """Make known the built-in functions that are among some nodes."""
         declared = set()
         for each in nodes:
-            ref = ast.Ref(each, ()) if isinstance(each, ast.Var) else each
-            if isinstance(ref, ast.Ref) and isinstance(ref.head, ast.Var):
+            ref = ast.Ref(each, ()) if type(each) is ast.Var else each
+            if type(ref) is ast.Ref and type(ref.head) is ast.Var and ref.head.name not in ROOTS:
                 name = operator_name(ref)
                 if name in self._functions and name not in declared:
                     declared.add(name)
@@ -111,8 +115,10 @@ class TypeCheck:
         """
         env = env.layer()
         problems: list[CheckProblem] = []
+        is_input_open = not env.knows(_INPUT)
         for expr in body:
-            problems += self._expr(env, expr)
+            if not (is_input_open and is_open(expr)):
+                problems += self._expr(env, expr)
         return env, problems
 
     def _closed_body(

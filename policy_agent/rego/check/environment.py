@@ -59,6 +59,12 @@ class Environment:
         """Return how often what is known here has changed."""
         return self.tree.changes + (self.below.changes() if self.below is not None else 0)
 
+    def knows(self, variable: ast.Var) -> bool:
+        """Return whether anything is known of a variable or of what is below it."""
+        if variable in self.tree.children:
+            return True
+        return self.below is not None and self.below.knows(variable)
+
     def learn(self, variable: ast.Var, type_: Type | None) -> None:
         """Set the type of a variable."""
         self.variables.put((variable,), type_)

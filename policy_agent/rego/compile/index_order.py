@@ -14,7 +14,6 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from policy_agent.rego import ast
-from policy_agent.rego.compile.compiled import Compiled
 from policy_agent.rego.compile.names import Names
 from policy_agent.rego.compile.nodes import (
     DATA,
@@ -26,7 +25,7 @@ from policy_agent.rego.compile.nodes import (
     rebuild,
     rebuild_expr,
 )
-from policy_agent.rego.compile.tree import RuleTree, build_tree
+from policy_agent.rego.compile.tree import RuleTree
 from policy_agent.rego.compile.variables import variables
 from policy_agent.rego.values import freeze
 
@@ -45,14 +44,25 @@ _MEMBER_OPERANDS: Final = 2
 _NOT_INDEXED: Final = frozenset({"internal.print", "internal.test_case"})
 
 
-def index_first(compiled: Compiled) -> Compiled:
-    """Return modules in whose bodies indexed conditions come first."""
-    names = Names((), "__index")
-    modules = tuple(
-        replace(module, rules=tuple(_rule(rule, names, compiled.tree) for rule in module.rules))
-        for module in compiled.modules
-    )
-    return replace(compiled, modules=modules, tree=build_tree(modules))
+class IndexFirst:
+    """Puts indexed conditions first in the bodies of rules, as they are asked for.
+
+    Args:
+        tree: of all rules.
+    """
+
+    def __init__(self, tree: RuleTree) -> None:
+        self._tree = tree
+        self._names = Names((), "__index")
+        # By id, which cannot be another's while the rule is held here.
+        self._done: dict[int, tuple[ast.Rule, ast.Rule]] = {}
+
+    def rule(self, rule: ast.Rule) -> ast.Rule:
+        """Return a rule whose body begins with the indexed conditions."""
+        known = self._done.get(id(rule))
+        if known is None:
+            known = self._done[id(rule)] = (rule, _rule(rule, self._names, self._tree))
+        return known[1]
 
 
 def _rule(rule: ast.Rule, names: Names, tree: RuleTree) -> ast.Rule:

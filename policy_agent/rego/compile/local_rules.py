@@ -23,7 +23,7 @@ from policy_agent.rego.compile.nodes import (
 )
 from policy_agent.rego.compile.problems import COMPILE_ERROR, Problems
 from policy_agent.rego.compile.scopes import Occurrence, Scopes
-from policy_agent.rego.compile.variables import FOR_SAFETY, skipping, variables
+from policy_agent.rego.compile.variables import FOR_SAFETY, has_local_variables, skipping, variables
 
 
 class RuleNames:
@@ -41,6 +41,8 @@ class RuleNames:
 
     def rule(self, rule: ast.Rule) -> ast.Rule:
         """Return a rule, with its `else` rules, with its variables renamed."""
+        if not has_local_variables(rule):
+            return rule
         scopes = Scopes(self._names)
         args = rule.head.args
         if args is not None:

@@ -188,7 +188,7 @@ def is_ground(term: ast.Term) -> bool:
     return all(map(is_ground, children(term)))
 
 
-def _each(nodes: tuple[T, ...], change: Callable[[T], T]) -> tuple[T, ...]:
+def each_changed(nodes: tuple[T, ...], change: Callable[[T], T]) -> tuple[T, ...]:
     """Return nodes changed, the very same tuple where none is."""
     changed = tuple([change(node) for node in nodes])
     return nodes if all(map(is_, nodes, changed)) else changed
@@ -205,17 +205,17 @@ def rebuild(term: ast.Term, on_term: OnTerm, on_body: OnBody) -> ast.Term:
     match term:
         case ast.Ref():
             head = term.head if isinstance(term.head, ast.Var) else on_term(term.head)
-            path = _each(term.path, on_term)
+            path = each_changed(term.path, on_term)
             same = head is term.head and path is term.path
             return term if same else ast.Ref(head, path, term.location)
         case ast.ArrayTerm() | ast.SetTerm():
-            items = _each(term.items, on_term)
+            items = each_changed(term.items, on_term)
             return term if items is term.items else replace(term, items=items)
         case ast.ObjectTerm():
-            pairs = _each(term.pairs, lambda pair: _each(pair, on_term))  # type: ignore[arg-type,return-value]
+            pairs = each_changed(term.pairs, lambda pair: each_changed(pair, on_term))  # type: ignore[arg-type,return-value]
             return term if pairs is term.pairs else replace(term, pairs=pairs)
         case ast.Call():
-            args = _each(term.args, on_term)
+            args = each_changed(term.args, on_term)
             return term if args is term.args else ast.Call(term.operator, args, term.location)
         case ast.TemplateString():
             parts = tuple(
@@ -244,7 +244,7 @@ def rebuild_expr(expr: ast.Expr, on_term: OnTerm, on_body: OnBody) -> ast.Expr:
     statement: ast.Statement
     match expr.statement:
         case ast.Call() as call:
-            args = _each(call.args, on_term)
+            args = each_changed(call.args, on_term)
             same = args is call.args
             statement = call if same else ast.Call(call.operator, args, call.location)
         case ast.SomeDecl() as some:

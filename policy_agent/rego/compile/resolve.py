@@ -18,6 +18,7 @@ from policy_agent.rego.compile.nodes import (
     DATA,
     ROOTS,
     children,
+    each_changed,
     rebuild,
     rebuild_expr,
 )
@@ -157,9 +158,11 @@ class _Resolver:
             done = rebuild_expr(expr, self.term, self.body)
             self._ignored.pop()
         elif isinstance(statement, ast.Call):
-            done = replace(expr, statement=self._call(statement))
+            call = self._call(statement)
+            done = expr if call is statement else replace(expr, statement=call)
         else:
-            done = rebuild_expr(replace(expr, withs=()), self.term, self.body)
+            without = replace(expr, withs=()) if expr.withs else expr
+            done = rebuild_expr(without, self.term, self.body)
         if not expr.withs:
             return done
         withs = tuple(
@@ -169,6 +172,8 @@ class _Resolver:
         return replace(done, withs=withs)
 
     def term(self, term: ast.Term) -> ast.Term:
+        if type(term) is ast.Scalar:
+            return term
         match term:
             case ast.Var():
                 return self._variable(term)
@@ -201,18 +206,20 @@ class _Resolver:
         return term if found is None else _at(found, term.location)
 
     def _reference(self, term: ast.Ref) -> ast.Ref:
-        path = tuple(map(self.term, term.path))
+        path = each_changed(term.path, self.term)
         if not isinstance(term.head, ast.Var):
             return replace(term, head=self.term(term.head), path=path)
         found = self._lookup(term.head.name)
         if found is None:
-            return ast.Ref(term.head, path, term.location)
+            return term if path is term.path else ast.Ref(term.head, path, term.location)
         moved = _at(found, term.head.location)
         return ast.Ref(moved.head, moved.path + path, term.location)
 
     def _call(self, term: ast.Call) -> ast.Call:
-        args = tuple(map(self.term, term.args))
-        return ast.Call(self._reference(term.operator), args, term.location)
+        args, called = each_changed(term.args, self.term), self._reference(term.operator)
+        if args is term.args and called is term.operator:
+            return term
+        return ast.Call(called, args, term.location)
 
 
 def _at(reference: ast.Ref, location: Location) -> ast.Ref:

@@ -15,7 +15,7 @@ from policy_agent.rego.compile.nodes import ROOTS, alternatives, is_generated
 from policy_agent.rego.compile.outputs import Arity
 from policy_agent.rego.compile.problems import UNSAFE_ERROR, Problems
 from policy_agent.rego.compile.safety import BodySafety, shown_name, unsafe_problems
-from policy_agent.rego.compile.variables import FOR_SAFETY, variables
+from policy_agent.rego.compile.variables import FOR_SAFETY, has_local_variables, variables
 
 
 class RuleSafety(Struct, frozen=True):
@@ -32,8 +32,11 @@ class RuleSafety(Struct, frozen=True):
     def check_head(self, rule: ast.Rule, module: ast.Module) -> None:
         """Record variables of a head, or of an `else` head, that its body gives no value."""
         for each in alternatives(rule):
+            used = variables(each.head)
+            if not used:
+                continue
             given = variables(each.body, FOR_SAFETY).keys() | variables(each.head.args or ())
-            for name, at in variables(each.head).items():
+            for name, at in used.items():
                 written = self.rewritten.get(name, name)
                 if name not in given and not is_generated(written):
                     message = f"var {shown_name(written)} is unsafe{_scope(rule, module)}"
@@ -41,6 +44,8 @@ class RuleSafety(Struct, frozen=True):
 
     def order(self, rule: ast.Rule, module: ast.Module) -> ast.Rule:
         """Return a rule, with its `else` rules, whose bodies are in a safe order."""
+        if not has_local_variables(rule):
+            return rule
         safety = BodySafety(self.arity)
         body = safety.body(rule.body, ROOTS | variables(rule.head.args or ()).keys())
         if safety.unsafe:

@@ -9,7 +9,7 @@ from typing import Final, TypeAlias
 
 from policy_agent.errors import Location
 from policy_agent.rego import ast
-from policy_agent.rego.compile.nodes import CHILDREN, COMPREHENSIONS, Below, Node
+from policy_agent.rego.compile.nodes import CHILDREN, COMPREHENSIONS, ROOTS, Below, Node
 
 Found: TypeAlias = dict[str, Location]
 
@@ -61,9 +61,28 @@ def skipping(
     return below
 
 
+_ASSIGN: Final = ast.Var("assign")
+_OF_BODIES: Final = skipping(call_head=True)
 FOR_SAFETY: Final = skipping(call_head=True, closures=True)
 TARGETS: Final = skipping(ref_head=True, object_keys=True, closures=True)
 OPERANDS: Final = skipping(ref_head=True, object_keys=True, closures=True, sets=True)
+
+
+def has_local_variables(node: Node) -> bool:
+    """Return whether any variable but `input` and `data` occurs, or anything is declared."""
+    pending = [node]
+    take, children_of = pending.pop, _OF_BODIES.get
+    while pending:
+        current = take()
+        kind = type(current)
+        if kind is ast.Var:
+            if current.name not in ROOTS:
+                return True
+        elif (children := children_of(kind)) is not None:
+            if kind is ast.SomeDecl or (kind is ast.Call and current.operator.head == _ASSIGN):
+                return True
+            pending += children(current)
+    return False
 
 
 def variables(node: Node, below: Below = CHILDREN) -> Found:

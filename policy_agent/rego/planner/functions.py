@@ -21,6 +21,7 @@ class Functions(Expressions):
     """The part of the planner for rules."""
 
     funcs: dict[str, plan.Func]
+    as_planned: Callable[[ast.Rule], ast.Rule]
     _wanted: list[tuple[Generation, RuleTrie, bool]]
 
     def function(self, node: RuleTrie, *, by_key: bool = False) -> str:
@@ -49,7 +50,8 @@ class Functions(Expressions):
                 self.funcs[name] = self._plan(name, node, by_key=by_key)
 
     def _plan(self, name: str, node: RuleTrie, *, by_key: bool) -> plan.Func:
-        rules = sorted(node.rules, key=lambda placed: -len(placed.path))
+        planned = [PlacedRule(each.module, self.as_planned(each.rule)) for each in node.rules]
+        rules = sorted(planned, key=lambda placed: -len(placed.path))
         generation = self.generations.current
         self._next_local = plan.INPUT
         passed = {variable: self.local() for variable in generation.passed}

@@ -24,11 +24,17 @@ from policy_agent.rego.planner.trie import RuleTrie, string_prefix
 RESULT = "result"
 
 
+def as_written(rule: ast.Rule) -> ast.Rule:
+    """Return a rule as it is."""
+    return rule
+
+
 class Planner(Functions):
     """Plans functions and queries of compiled modules as they are asked for.
 
     Args:
         compiled: the modules.
+        as_planned: gives a rule as it is to be planned when that comes.
         by_key: where a member of a set or object that rules define is looked up, plan no more than
             that, as OPA evaluates it: what conflicts elsewhere in it is not met. Otherwise it is
             evaluated once as a whole, which costs less as soon as there is a second look.
@@ -38,8 +44,15 @@ class Planner(Functions):
         called: the built-in functions that they call.
     """
 
-    def __init__(self, compiled: Compiled, *, by_key: bool = False) -> None:
+    def __init__(
+        self,
+        compiled: Compiled,
+        as_planned: Callable[[ast.Rule], ast.Rule] = as_written,
+        *,
+        by_key: bool = False,
+    ) -> None:
         super().__init__()
+        self.as_planned = as_planned
         self.by_key = by_key
         self.builtins = compiled.builtins
         self.funcs = {}
