@@ -82,11 +82,13 @@ def stream(
     Args:
         parameters: name -> value of each `$name` in `sql`, but `$files`.
     """
-    with tempfile.TemporaryDirectory(prefix="audit-") as spill:
-        with closing(_connect(temp_directory=spill)) as connection:
-            result = connection.execute(sql, {**parameters, "files": list(files)})
-            while records := result.fetchmany(_FETCH_ROWS):
-                yield from records
+    with (
+        tempfile.TemporaryDirectory(prefix="audit-") as spill,
+        closing(_connect(temp_directory=spill)) as connection,
+    ):
+        result = connection.execute(sql, {**parameters, "files": list(files)})
+        while records := result.fetchmany(_FETCH_ROWS):
+            yield from records
 
 
 def _connect(**settings: str) -> duckdb.DuckDBPyConnection:
