@@ -32,6 +32,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "bench": ("policy_agent.publisher.bench_command", "measure how fast a query is answered"),
     "serve-bundles": ("policy_agent.publisher.serve_command", "serve bundles over HTTP"),
     "audit serve": ("policy_agent.auditor.serve_command", "receive decision logs and store them"),
+    "audit web": ("policy_agent.auditor.web_command", "show decisions and their proof as pages"),
     "audit query": ("policy_agent.auditor.query_command", "ask the store who was decided what"),
     "audit anomalies": (
         "policy_agent.auditor.anomalies_command",

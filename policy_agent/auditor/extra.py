@@ -6,7 +6,7 @@ from importlib.util import find_spec
 
 from policy_agent.errors import AuditError
 
-_PACKAGES = ("duckdb", "pyarrow", "pyiceberg", "sqlalchemy")
+_PACKAGES = ("duckdb", "jinja2", "pyarrow", "pyiceberg", "sqlalchemy")
 
 
 def require_audit_extra() -> None:

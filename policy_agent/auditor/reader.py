@@ -142,6 +142,20 @@ class Reader(ABC):
                 for record in stream(sql, files, parameters):
                     yield _to_row(*record)
 
+    def stream_of(self, instance: str) -> Iterator[DecisionRow]:
+        """Yield the rows of one stream by number; it must be exhausted before `close`.
+
+        Raises:
+            AuditError: it cannot be read.
+        """
+        with self._own_errors("read"):
+            rows = as_duckdb_source(self._schema())
+            sql = f"""SELECT {_COLUMNS} FROM {rows} WHERE instance = $instance
+                ORDER BY seq, "timestamp", decision_id"""  # noqa: S608
+            if files := self._files(filter_condition(Filters())):
+                for record in stream(sql, files, {"instance": instance}):
+                    yield _to_row(*record)
+
     def unnumbered(self, since: datetime | None, until: datetime | None) -> list[Unnumbered]:
         """Return how many rows of each function nobody has numbered.
 

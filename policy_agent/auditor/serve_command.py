@@ -57,7 +57,7 @@ def main(arguments: argparse.Namespace) -> int:
 
     logging.basicConfig(format="%(levelname)s %(name)s: %(message)s", level=logging.WARNING)
     token = _read_token(arguments.token_file) if arguments.token_file else ""
-    with _listen(arguments.addr) as listener:
+    with listen(arguments.addr) as listener:
         collector = Collector(arguments.dir, commit_seconds=arguments.commit_seconds)
         with closing(collector):
             asyncio.run(_serve(listener, collector, token))
@@ -76,7 +76,12 @@ def _read_token(path: Path) -> str:
     return token
 
 
-def _listen(address: str) -> socket.socket:
+def listen(address: str) -> socket.socket:
+    """Return a socket that listens on `HOST:PORT`.
+
+    Raises:
+        AuditError: that is no address, or it cannot be had.
+    """
     host, _, port = address.rpartition(":")
     if not host or not port.isdecimal() or int(port) > 65535:
         raise AuditError(f"--addr {address!r} is not HOST:PORT")
@@ -98,7 +103,7 @@ async def _serve(listener: socket.socket, collector: Collector, token: str) -> N
 
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets=sockets)
-            print(f"listening on {_url(listener)}", file=sys.stderr, flush=True)
+            print(f"listening on {url_of(listener)}", file=sys.stderr, flush=True)
 
         @contextmanager
         def capture_signals(self) -> Iterator[None]:
@@ -123,6 +128,7 @@ async def _serve(listener: socket.socket, collector: Collector, token: str) -> N
         collector.stop()
 
 
-def _url(listener: socket.socket) -> str:
+def url_of(listener: socket.socket) -> str:
+    """Return the URL of a listening socket."""
     host, port = listener.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -56,7 +56,7 @@ def main(arguments: argparse.Namespace) -> int:
         since=parse_moment(arguments.since, now) if arguments.since else None,
         until=parse_moment(arguments.until, now) if arguments.until else None,
     )
-    keys = [_read_key(path) for path in arguments.audit_key_file]
+    keys = [read_key_file(path) for path in arguments.audit_key_file]
     verification = Verification(keys, window)
     show = _show_json if arguments.format == "json" else _show_text
     with open_reader(arguments) as reader:
@@ -86,7 +86,12 @@ def _show_json(findings: Iterable[Finding], verification: Verification) -> None:
     print(indent_json(encode_json(body)).decode())
 
 
-def _read_key(path: Path) -> ChainKey:
+def read_key_file(path: Path) -> ChainKey:
+    """Return the key in a file.
+
+    Raises:
+        AuditError: it cannot be read, or is empty.
+    """
     try:
         secret = read_key(path.read_bytes())
     except OSError as exc:

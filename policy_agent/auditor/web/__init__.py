@@ -1,0 +1,1 @@
+"""Pages over the store for people: `policy-agent audit web`."""
