@@ -13,6 +13,7 @@ from typing import cast
 from policy_agent.codec import decode_json
 from policy_agent.emulator.invocation import Completion, Invocation
 from policy_agent.emulator.sandbox import LocalLambda, LogLine
+from policy_agent.emulator.scenario import Scenario, Step, parse_scenario
 from policy_agent.emulator.settings import LambdaSettings
 from policy_agent.errors import DocumentError, EmulatorError
 
@@ -40,6 +41,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="refuse: answer that telemetry is not supported, as AWS's emulator does",
     )
     parser.add_argument(
+        "--scenario", type=Path, metavar="FILE", help="steps to take instead of events (YAML)"
+    )
+    parser.add_argument(
+        "--event-log", type=Path, metavar="FILE", help="write every call and step to this file"
+    )
+    parser.add_argument(
         "events",
         nargs="*",
         type=Path,
@@ -50,6 +57,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def main(arguments: argparse.Namespace) -> int:
     """Invoke once per event, then spin down; 1 when a function error occurred.
+
+    With a scenario, 1 when something was not as it expects.
 
     Answers go to standard output, one line each; logs and reports to standard error.
 
@@ -65,29 +74,49 @@ def main(arguments: argparse.Namespace) -> int:
         freeze=not arguments.no_freeze,
         telemetry=arguments.telemetry,
     )
+    is_scripted = arguments.scenario is not None
+    steps = _steps(arguments.scenario) if is_scripted else _events(arguments.events)
+    environments: list[LocalLambda] = []
     try:
-        return asyncio.run(_run(settings, _events(arguments.events)))
+        return asyncio.run(_run(settings, steps, environments, is_scripted=is_scripted))
     except asyncio.CancelledError:
         return 128 + signal.SIGTERM
+    finally:
+        if arguments.event_log is not None:
+            texts = [each.events.to_text() for each in environments]
+            arguments.event_log.write_text("\n".join(texts) + "\n", "utf-8")
 
 
-async def _run(settings: LambdaSettings, events: Sequence[bytes]) -> int:
+async def _run(
+    settings: LambdaSettings,
+    steps: list[Step],
+    environments: list[LocalLambda],
+    *,
+    is_scripted: bool,
+) -> int:
     # Without this SIGTERM would leave frozen processes behind.
     task = cast("asyncio.Task[int]", asyncio.current_task())
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-    status = 0
-    async with LocalLambda(settings, on_log=_print_log) as environment:
-        for event in events:
-            inits = len(environment.inits)
-            invocation = await environment.invoke(event)
-            print(invocation.response_body.decode("utf-8", "replace"), flush=True)
-            completion = await invocation.completed()
-            init_ms = environment.init_ms if len(environment.inits) > inits else None
-            print(_report_line(invocation, completion, init_ms), file=sys.stderr, flush=True)
-            if completion.status != "success":
-                status = 1
-        await environment.shutdown()
-    return status
+    failed = False
+
+    def new_environment() -> LocalLambda:
+        environments.append(LocalLambda(settings, on_log=_print_log))
+        return environments[-1]
+
+    def tell(
+        environment: LocalLambda, invocation: Invocation, completion: Completion, is_cold: bool
+    ) -> None:
+        nonlocal failed
+        print(invocation.response_body.decode("utf-8", "replace"), flush=True)
+        init_ms = environment.init_ms if is_cold else None
+        print(_report_line(invocation, completion, init_ms), file=sys.stderr, flush=True)
+        failed = failed or completion.status != "success"
+
+    problems = await Scenario(new_environment, tell).run(steps)
+    for problem in problems:
+        print(problem, file=sys.stderr)
+    # In a scenario a failure may be what is expected.
+    return int(bool(problems) if is_scripted else failed)
 
 
 def _print_log(line: LogLine) -> None:
@@ -119,15 +148,21 @@ def _variables(assignments: Sequence[str]) -> dict[str, str]:
     return variables
 
 
-def _events(files: Sequence[Path]) -> list[bytes]:
+def _steps(file: Path) -> list[Step]:
+    return parse_scenario(_read(file).decode("utf-8", "replace"), str(file))
+
+
+def _events(files: Sequence[Path]) -> list[Step]:
     if files:
-        return [_checked(_read(path), str(path)) for path in files]
-    lines = sys.stdin.buffer.read().splitlines()
-    return [
-        _checked(line, f"standard input line {number}")
-        for number, line in enumerate(lines, 1)
-        if line.strip()
-    ]
+        events = [_checked(_read(path), str(path)) for path in files]
+    else:
+        lines = sys.stdin.buffer.read().splitlines()
+        events = [
+            _checked(line, f"standard input line {number}")
+            for number, line in enumerate(lines, 1)
+            if line.strip()
+        ]
+    return [Step(number, "invoke", event) for number, event in enumerate(events, 1)]
 
 
 def _read(path: Path) -> bytes:

@@ -49,6 +49,15 @@ class EventLog:
             if event.kind == kind and subject in (None, event.subject)
         ]
 
+    def to_text(self) -> str:
+        """Return a line for each event: milliseconds from the first, kind, subject, detail."""
+        lines = []
+        for event in self._events:
+            elapsed_ms = (event.at_ns - self._events[0].at_ns) / 1e6
+            detail = " ".join(f"{name}={value}" for name, value in event.detail.items())
+            lines.append(f"{elapsed_ms:10.1f} {event.kind} {event.subject} {detail}".rstrip())
+        return "\n".join(lines)
+
     def elapsed_ms(self, start: str, end: str, subject: str) -> float:
         """Return the time from the latest `end` back to the `start` before it.
 

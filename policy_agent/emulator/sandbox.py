@@ -213,10 +213,24 @@ class LocalLambda:
         Raises:
             EmulatorError: no extension of this name runs.
         """
+        if name == RUNTIME:
+            msg = f"{name}: is no extension"
+            raise EmulatorError(msg)
+        await self._kill(name)
+
+    async def kill_runtime(self) -> None:
+        """Kill the runtime (SIGKILL) and wait until that has been noticed.
+
+        Raises:
+            EmulatorError: it does not run.
+        """
+        await self._kill(RUNTIME)
+
+    async def _kill(self, name: str) -> None:
         generation = self._lifecycle.generation
         process = self.processes.get(name)
-        if generation is None or process is None or name == RUNTIME:
-            msg = f"{name}: no such extension runs"
+        if generation is None or process is None:
+            msg = f"{name}: no such process runs"
             raise EmulatorError(msg)
         process.kill()
         await generation.until_exited([process])
