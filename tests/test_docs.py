@@ -137,3 +137,13 @@ def test_nothing_names_the_machine_it_was_made_on():
         for file in (ROOT / folder).rglob("*"):
             if file.suffix in (".py", ".md", ".rego", ".json", ".yaml"):
                 assert not pattern.search(file.read_text("utf-8")), file
+
+
+def test_every_test_that_the_table_of_lifecycles_names_exists():
+    text = (ROOT / "docs" / "lifecycles.md").read_text("utf-8")
+    tests = "".join(path.read_text("utf-8") for path in (ROOT / "tests").rglob("test_*.py"))
+    named = set(re.findall(r"\btest_\w+(?!\w|\.py)\b", text))
+    assert len(named) > 15
+    assert [name for name in named if f"def {name}(" not in tests] == []
+    for path in re.findall(r"tests/[\w/]+\.py", text):
+        assert (ROOT / path).is_file()

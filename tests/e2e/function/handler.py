@@ -1,6 +1,7 @@
 """The function under test: asks once per path in its event and returns what it was told."""
 
 import os
+import time
 
 from policy_agent.client import AgentUnavailableError, decide
 
@@ -25,4 +26,7 @@ def handle(event, context):
                     "id": decision.decision_id,
                 }
             )
+    held = [bytearray(b"x" * (1 << 20)) for _ in range(event.get("megabytes", 0))]
+    time.sleep(event.get("seconds", 0))
+    del held
     return answers
