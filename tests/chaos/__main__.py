@@ -22,7 +22,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tests.auditor.audit_process import MAIN, serving
-from tests.chaos.life import AUDIT_KEY, Life, Outcome, make_layer
+from tests.chaos.life import AUDIT_KEY, PRINTED, Life, Outcome, make_layer
 from tests.chaos.receiver import FAULTS, OK, FaultyReceiver
 from tests.support import make_bundle
 
@@ -45,6 +45,7 @@ def main() -> int:
         with serving(store, "--commit-seconds", "2") as server:
             outcomes, receiver = asyncio.run(campaign(work, str(server.client.base_url), arguments))
             server.settled()
+        load_printed(store, work / PRINTED)
         stored = query(store)
         verified = verify(store, work)
     return judge(outcomes, receiver, stored, verified)
@@ -103,6 +104,14 @@ def audit(*arguments: str) -> subprocess.CompletedProcess[str]:
     """Run an audit command."""
     command = [sys.executable, "-c", MAIN, "audit", *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def load_printed(store: Path, printed: Path) -> None:
+    """Store what was printed because the receiver was down, as an auditor does from CloudWatch."""
+    if printed.exists():
+        answer = audit("load", "--dir", str(store), str(printed))
+        assert answer.returncode == 0, answer.stderr
+        print(f"loaded from what was printed: {answer.stdout}", end="")
 
 
 def query(store: Path) -> list[str]:
