@@ -14,19 +14,15 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
-from msgspec import Struct
 from msgspec.structs import replace
 
-from policy_agent.bundle import history
-from policy_agent.bundle.claims import shown_time
-from policy_agent.bundle.directory import read_path
+from policy_agent.bundle import history, staleness
 from policy_agent.bundle.keyring import Keyring
-from policy_agent.bundle.origins import Answer, Origins, origins_of
-from policy_agent.bundle.persist import BundleStore, Copy
-from policy_agent.bundle.reader import read_bundle
-from policy_agent.bundle.rollback import HighestVersion
-from policy_agent.bundle.schedule import Clock, Moment, Schedule
-from policy_agent.bundle.switch import CompilePolicy, Failure, Outcome, compile_changed
+from policy_agent.bundle.persist import Copy
+from policy_agent.bundle.schedule import Clock, Moment
+from policy_agent.bundle.slot import Arrival, Slot, open_slot
+from policy_agent.bundle.slot_reader import SlotReader
+from policy_agent.bundle.switch import CompilePolicy, Failure, compile_changed, unless_cancelled
 from policy_agent.config import FILE_SCHEME, BundleSource, Freshness, Key
 from policy_agent.errors import BundleError, BundleVerificationError
 from policy_agent.model import Bundle, JsonObject, Snapshot
@@ -36,50 +32,6 @@ from policy_agent.status import BundleStatus, SourceStatus, rfc3339
 log = logging.getLogger(__name__)
 
 LONG_POLL_MARGIN_SECONDS = 60  # for the answer itself, once the source has waited long enough
-
-
-class _Slot(Struct):
-    """One configured bundle and where it stands.
-
-    Attributes:
-        remote: None for a local file.
-        arrived: what came last; it becomes the active version, or proves that to be the newest.
-    """
-
-    source: BundleSource
-    remote: _Remote | None
-    highest: HighestVersion
-    status: BundleStatus
-    active: Bundle | None = None
-    arrived: _Arrival | None = None
-
-
-class _Remote(Struct):
-    """Where a bundle is downloaded from.
-
-    `confirmed` is when the attempt began that found the active version to be the newest: nothing
-    later is known for sure.
-    """
-
-    origins: Origins
-    schedule: Schedule
-    store: BundleStore | None
-    is_polled: bool = False
-    confirmed: Moment | None = None
-
-
-class _Arrival(Struct, frozen=True):
-    """A version of a bundle, or (None) word that the active one is the newest.
-
-    Attributes:
-        answer: None for what comes from a file.
-        asked: when the origin was asked; None for a copy, whose age is not known.
-    """
-
-    bundle: Bundle | None
-    source: SourceStatus
-    answer: Answer | None = None
-    asked: Moment | None = None
 
 
 class BundleManager:
@@ -108,6 +60,7 @@ class BundleManager:
         clock: Clock = Clock(),  # noqa: B008 - frozen
     ) -> None:
         self._keyring = Keyring(keys, clock)
+        self._reader = SlotReader(self._keyring, clock)
         self._compile_policy = compile_policy
         self._activate = activate
         self._clock = clock
@@ -116,12 +69,7 @@ class BundleManager:
         self._freshening: asyncio.Task[None] | None = None
         clients: dict[str, ServiceClient] = {}
         self._slots = {
-            name: _Slot(
-                source,
-                _remote(source, clients, persistence_directory),
-                HighestVersion(persistence_directory, name),
-                BundleStatus(name),
-            )
+            name: open_slot(source, clients, persistence_directory)
             for name, source in sources.items()
         }
 
@@ -210,7 +158,7 @@ class BundleManager:
             await asyncio.wait([self._freshening], timeout=wait_ms / 1000)
         reasons = list(self._expired())
         reasons += [
-            self._staleness(slot, freshness)
+            staleness.refusal(slot, freshness, self._clock)
             for slot, freshness in self._stale()
             if freshness.on_stale == "deny"
         ]
@@ -221,7 +169,11 @@ class BundleManager:
 
         Those read from a file have no age.
         """
-        ages = {name: self._age_seconds(slot) for name, slot in self._slots.items() if slot.remote}
+        ages = {
+            name: staleness.age_seconds(slot, self._clock)
+            for name, slot in self._slots.items()
+            if slot.remote
+        }
         return [name for name, age in ages.items() if age is None or age > seconds]
 
     def provenance(self) -> JsonObject:
@@ -232,38 +184,17 @@ class BundleManager:
         told: JsonObject = {}
         for name, slot in self._slots.items():
             if slot.active is not None:
-                source, age_seconds = slot.status.source, self._age_seconds(slot)
+                source, age_seconds = slot.status.source, staleness.age_seconds(slot, self._clock)
                 told[name] = {"source": source.kind} if source else {}
                 if age_seconds is not None:
                     told[name]["age_seconds"] = round(age_seconds, 3)
         return told
 
-    def _stale(self) -> Iterator[tuple[_Slot, Freshness]]:
-        for slot in self._slots.values():
-            freshness = slot.source.freshness
-            if freshness is None or freshness.on_stale == "serve" or slot.active is None:
-                continue
-            age_seconds = self._age_seconds(slot)
-            if age_seconds is None or age_seconds > freshness.max_age_seconds:
-                yield slot, freshness
+    def _stale(self) -> Iterator[tuple[Slot, Freshness]]:
+        return staleness.stale(self._slots.values(), self._clock)
 
     def _expired(self) -> Iterator[str]:
-        for slot in self._slots.values():
-            expires_at = slot.active.expires_at if slot.active else None
-            if expires_at is not None and self._clock.wall() >= expires_at:
-                when = shown_time(expires_at)
-                yield f"bundle {slot.source.name}: its signature expired at {when}"
-
-    def _age_seconds(self, slot: _Slot) -> float | None:
-        confirmed = slot.remote.confirmed if slot.remote else None
-        return None if confirmed is None else confirmed.age_seconds(self._clock)
-
-    def _staleness(self, slot: _Slot, freshness: Freshness) -> str:
-        age_seconds = self._age_seconds(slot)
-        age = "of unknown age" if age_seconds is None else f"{age_seconds:.0f} s old"
-        reason = f" ({slot.status.message})" if slot.status.message else ""
-        limit = f"max_age_seconds is {freshness.max_age_seconds:g}"
-        return f"bundle {slot.source.name} is {age}, {limit}{reason}"
+        return staleness.expired(self._slots.values(), self._clock)
 
     def due(self) -> bool:
         """Tell whether any bundle should be fetched now."""
@@ -291,13 +222,13 @@ class BundleManager:
             if slot.remote is None or store is None or copy is None:
                 continue
             try:
-                restored[name] = self._read(slot.source, copy.raw, copy.etag)
+                restored[name] = self._reader.read(slot, copy.raw, copy.etag)
             except BundleError as exc:
                 slot.status = replace(slot.status, copy_problem=store.set_aside(exc))
                 continue
             source = SourceStatus("persisted", str(store.path))
             answer = slot.remote.origins.restored(copy.etag, source)
-            slot.arrived = _Arrival(restored[name], source, answer)
+            slot.arrived = Arrival(restored[name], source, answer)
         return restored
 
     async def _use_packaged(self) -> None:
@@ -306,14 +237,14 @@ class BundleManager:
                 continue
             path, before = Path(slot.source.packaged), slot.status
             try:
-                bundle = await asyncio.to_thread(self._read_path, slot.source, path)
+                bundle = await asyncio.to_thread(self._reader.read_path, slot, path)
             except BundleError as exc:
                 message = f"{before.message}; packaged copy: {exc}"
                 slot.status = replace(before, message=message)
                 log.warning("bundle %s: packaged copy: %s", name, exc)
                 continue
             source = SourceStatus("packaged", str(path), before.message)
-            slot.arrived = _Arrival(bundle, source)
+            slot.arrived = Arrival(bundle, source)
             if name in await self._switch({name: bundle}):
                 slot.status = history.still_failing(slot.status, before)
 
@@ -343,7 +274,7 @@ class BundleManager:
         for name in changed:
             await self._persist(self._slots[name])
 
-    async def _attempt(self, slot: _Slot, fetching: Awaitable[_Arrival]) -> Bundle | None:
+    async def _attempt(self, slot: Slot, fetching: Awaitable[Arrival]) -> Bundle | None:
         """Return the new version, None when there is none or it cannot be used."""
         try:
             slot.arrived = await fetching
@@ -354,61 +285,30 @@ class BundleManager:
         bundle = slot.arrived.bundle
         if bundle is None:
             slot.status = history.unchanged(slot.status, self._now())
-            _confirm(slot)
+            slot.confirm()
             return None
         slot.status = history.downloaded(slot.status, self._now(), bundle)
         if slot.active and bundle.raw and bundle.raw == slot.active.raw:
             slot.status = history.unchanged(slot.status, self._now())
-            _confirm(slot)
+            slot.confirm()
             return None
         return bundle
 
-    async def _fetch(self, slot: _Slot, timeout_seconds: float, wait_seconds: int = 0) -> _Arrival:
-        source = slot.source
+    async def _fetch(self, slot: Slot, timeout_seconds: float, wait_seconds: int = 0) -> Arrival:
         if slot.remote is None:
-            path = Path(source.resource.removeprefix(FILE_SCHEME))
-            bundle = await asyncio.to_thread(self._read_path, source, path)
-            return _Arrival(bundle, SourceStatus("file", str(path)))
-        asked, read = Moment.now(self._clock), partial(self._read, source, base=slot.active)
+            path = Path(slot.source.resource.removeprefix(FILE_SCHEME))
+            bundle = await asyncio.to_thread(self._reader.read_path, slot, path)
+            return Arrival(bundle, SourceStatus("file", str(path)))
+        asked, read = Moment.now(self._clock), partial(self._reader.read, slot, base=slot.active)
         answer = await slot.remote.origins.fetch(read, timeout_seconds, wait_seconds)
-        return _Arrival(answer.bundle, answer.status, answer, asked)
-
-    def _read_path(self, source: BundleSource, path: Path) -> Bundle:
-        bundle = read_path(
-            source.name,
-            path,
-            size_limit_bytes=source.size_limit_bytes,
-            signing=source.signing,
-            keys=self._keyring.keys,
-            now=self._clock.wall(),
-            lazily=True,
-        )
-        self._slots[source.name].highest.check(bundle)
-        return bundle
-
-    def _read(
-        self, source: BundleSource, raw: bytes, etag: str | None, *, base: Bundle | None = None
-    ) -> Bundle:
-        bundle = read_bundle(
-            source.name,
-            raw,
-            size_limit_bytes=source.size_limit_bytes,
-            signing=source.signing,
-            keys=self._keyring.keys,
-            etag=etag,
-            base=base,
-            now=self._clock.wall(),
-            lazily=True,
-        )
-        self._slots[source.name].highest.check(bundle)
-        return bundle
+        return Arrival(answer.bundle, answer.status, answer, asked)
 
     async def _switch(self, changed: Mapping[str, Bundle]) -> Collection[str]:
         """Return the names of the bundles that are active now."""
         if not changed:
             return ()
         active = {name: slot.active for name, slot in self._slots.items() if slot.active}
-        outcome = await _unless_cancelled(
+        outcome = await unless_cancelled(
             asyncio.to_thread(compile_changed, active, changed, self._compile_policy)
         )
         if outcome.snapshot is not None:
@@ -419,7 +319,7 @@ class BundleManager:
         for name in outcome.activated:
             slot = self._slots[name]
             slot.active = changed[name]
-            _confirm(slot)
+            slot.confirm()
             slot.status = history.activated(slot.status, self._now(), changed[name])
         for name, error in outcome.failures.items():
             self._fail(self._slots[name], error)
@@ -427,13 +327,13 @@ class BundleManager:
             await asyncio.to_thread(self._slots[name].highest.raise_to, changed[name].version)
         return outcome.activated
 
-    def _fail(self, slot: _Slot, error: Failure) -> None:
+    def _fail(self, slot: Slot, error: Failure) -> None:
         if isinstance(error, BundleVerificationError) and self._keyring.problem:
             error = BundleVerificationError(f"{error} ({self._keyring.problem})")
         slot.status = history.failed(slot.status, error)
         log.warning("bundle %s: %s", slot.source.name, error)
 
-    async def _persist(self, slot: _Slot) -> None:
+    async def _persist(self, slot: Slot) -> None:
         store = slot.remote.store if slot.remote else None
         if slot.remote is None or store is None or slot.active is None or slot.status.code:
             return
@@ -447,43 +347,3 @@ class BundleManager:
 
     def _now(self) -> datetime:
         return datetime.fromtimestamp(self._clock.wall(), UTC)
-
-
-def _confirm(slot: _Slot) -> None:
-    arrived = slot.arrived
-    if arrived is None:
-        return
-    slot.status = replace(slot.status, source=arrived.source)
-    if slot.remote and arrived.answer:
-        slot.remote.confirmed = arrived.asked
-        slot.remote.origins.confirm(arrived.answer)
-
-
-def _remote(
-    source: BundleSource, clients: dict[str, ServiceClient], persistence_directory: Path
-) -> _Remote | None:
-    origins = origins_of(source, clients)
-    if origins is None:
-        return None
-    store = None
-    if source.persist:
-        store = BundleStore(persistence_directory, source.name, origins.first_url)
-    return _Remote(origins, Schedule(source.polling), store)
-
-
-async def _unless_cancelled(compiling: Awaitable[Outcome]) -> Outcome:
-    """Wait for a compilation; when cancelled, see to it that its policy is closed all the same."""
-    task = asyncio.ensure_future(compiling)
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        task.add_done_callback(_discard)
-        raise
-
-
-def _discard(task: asyncio.Future[Outcome]) -> None:
-    if task.cancelled() or task.exception() is not None:
-        return
-    snapshot = task.result().snapshot
-    if snapshot is not None:
-        snapshot.policy.close()

@@ -7,8 +7,9 @@ none.
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from types import MappingProxyType
 from typing import Final, Protocol
 
@@ -69,6 +70,24 @@ def compile_changed(
     if len(changed) == 1:
         return Outcome(None, frozenset(), failures)
     return _compile_singly(active, changed, compile_policy)
+
+
+async def unless_cancelled(compiling: Awaitable[Outcome]) -> Outcome:
+    """Wait for a compilation; when cancelled, see to it that its policy is closed all the same."""
+    task = asyncio.ensure_future(compiling)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        task.add_done_callback(_discard)
+        raise
+
+
+def _discard(task: asyncio.Future[Outcome]) -> None:
+    if task.cancelled() or task.exception() is not None:
+        return
+    snapshot = task.result().snapshot
+    if snapshot is not None:
+        snapshot.policy.close()
 
 
 def _compile_singly(
