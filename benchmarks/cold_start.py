@@ -1,8 +1,8 @@
 """What the layer adds to a cold start: Init of a function with and without it, and what it uses.
 
-The function's own Init waits for 200 ms, as one does that opens connections; the layer is the one
-in `build/` (`make layer`), its bundle comes from a server on this machine. Runs are interleaved and
-medians compared. OPA's start to ready is measured beside it, as a sidecar, in processor time.
+Functions in Python and in Node.js, whose own Init waits for 200 ms, as one does that opens
+connections; the layer is the one in `build/` (`make layer`), its bundle is a file. Runs are
+interleaved, OPA's start to ready as a sidecar among them, and medians compared.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import argparse
 import asyncio
 import json
 import os
+import shutil
 import statistics
 import sys
 from pathlib import Path
@@ -21,13 +22,17 @@ from policy_agent.emulator.sandbox import LocalLambda
 from policy_agent.emulator.settings import LambdaSettings
 
 ROOT = Path(__file__).parent.parent
-FUNCTION = """
-import time
-time.sleep(0.2)
-
-def handle(event, context):
-    return event
-"""
+FUNCTIONS = {
+    "Python": (
+        "handler.py",
+        "import time\ntime.sleep(0.2)\n\ndef handle(event, context):\n    return event\n",
+    ),
+    "Node.js": (
+        "handler.mjs",
+        "await new Promise((resolve) => setTimeout(resolve, 200));\n"
+        "export const handle = async (event) => event;\n",
+    ),
+}
 VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 
@@ -42,22 +47,41 @@ def main() -> int:
         sys.exit(f"{arguments.layer} is missing: run `make layer`")
     figures: dict[str, list[float]] = {}
     with stage() as ready:
-        function = ready.work / "function"
-        function.mkdir()
-        (function / "handler.py").write_text(FUNCTION)
+        functions = write_functions(ready.work)
         for _ in range(arguments.rounds):
-            without = asyncio.run(measure(function, None, {}))
-            layered = asyncio.run(measure(function, arguments.layer, configuration(ready.bundle)))
-            note(figures, {"Init without the layer, ms": without["init_ms"]})
-            note(figures, {"Init with the layer, ms": layered["init_ms"]})
-            note(figures, {"added, ms": layered["init_ms"] - without["init_ms"]})
-            note(figures, {"exec to register, ms": layered["register_ms"]})
-            note(figures, {"agent's processor time, ms": layered["cpu_ms"]})
-        note_opa(figures, ready.work, ready.bundle, ready.receiver_url, arguments.rounds)
+            for language, function in functions.items():
+                without = asyncio.run(measure(function, None, {}))
+                settings = configuration(ready.bundle)
+                layered = asyncio.run(measure(function, arguments.layer, settings))
+                note(figures, {f"{language}: Init without it, ms": without["init_ms"]})
+                note(figures, {f"{language}: Init with it, ms": layered["init_ms"]})
+                added_ms = layered["init_ms"] - without["init_ms"]
+                note(figures, {f"{language}: added, ms": added_ms})
+                note(figures, {"exec to register, ms": layered["register_ms"]})
+                note(figures, {"agent's processor time, ms": layered["cpu_ms"]})
+            note_opa(figures, ready.work, ready.bundle, ready.receiver_url)
     for figure, values in figures.items():
         low, *_, high = sorted(values)
         print(f"{figure:36}{statistics.median(values):8.1f}   ({low:.1f} to {high:.1f})")
+    agent, opa = (
+        statistics.median(figures[name])
+        for name in ("agent's processor time, ms", "opa's processor time to ready, ms")
+    )
+    print(f"{'agent / opa, processor time':36}{agent / opa:8.2f}")
     return 0
+
+
+def write_functions(work: Path) -> dict[str, Path]:
+    """Write the functions that can run here and return their directories by language."""
+    functions = {}
+    for language, (name, source) in FUNCTIONS.items():
+        if language == "Node.js" and shutil.which("node") is None:
+            print("Node.js: no node on the PATH")
+            continue
+        functions[language] = work / f"function-{language.lower()}"
+        functions[language].mkdir()
+        (functions[language] / name).write_text(source)
+    return functions
 
 
 async def measure(
@@ -93,15 +117,10 @@ def configuration(bundle: Path) -> dict[str, str]:
     }
 
 
-def note_opa(
-    figures: dict[str, list[float]], work: Path, bundle: Path, receiver: str, rounds: int
-) -> None:
+def note_opa(figures: dict[str, list[float]], work: Path, bundle: Path, receiver: str) -> None:
     """Note the processor time that OPA uses until it is ready."""
-    opa = find_opa()
-    for rival in contenders(work, bundle, receiver, opa):
-        if rival.name != "opa":
-            continue
-        for _ in range(rounds):
+    for rival in contenders(work, bundle, receiver, find_opa()):
+        if rival.name == "opa":
             running = Running(rival, work)
             note(figures, {"opa's processor time to ready, ms": cpu_ms(running.pid)})
             running.stop()

@@ -17,8 +17,8 @@ sys.exit(0 if importlib.util.find_spec("awslambdaric") else 3)
 """
 
 
-def check_files(settings: LambdaSettings) -> None:
-    """Check the directories and the handler's module.
+def check_files(settings: LambdaSettings, *, is_python: bool = True) -> None:
+    """Check the directories and, of a function in Python, the handler's module.
 
     Raises:
         EmulatorError: one is missing; the message names it.
@@ -26,6 +26,8 @@ def check_files(settings: LambdaSettings) -> None:
     if not settings.function_dir.is_dir():
         msg = f"{settings.function_dir}: no such function directory"
         raise EmulatorError(msg)
+    if not is_python:
+        return
     module, dot, _ = settings.handler.rpartition(".")
     if not dot or not module:
         msg = f"handler {settings.handler}: must be module.function"

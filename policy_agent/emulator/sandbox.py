@@ -42,6 +42,7 @@ from policy_agent.emulator.phases import InitReport
 from policy_agent.emulator.private_tmp import PrivateTmp
 from policy_agent.emulator.processes import Command, Process
 from policy_agent.emulator.runtime_api import RuntimeApi
+from policy_agent.emulator.runtimes import other_runtime, other_variables
 from policy_agent.emulator.settings import SNAP_START, LambdaSettings
 from policy_agent.emulator.shutdown import ShutdownReport
 from policy_agent.emulator.telemetry import TelemetryHub
@@ -100,14 +101,17 @@ class LocalLambda:
             EmulatorError: the function, its handler, awslambdaric or the layer is missing.
         """
         settings = self._settings
-        preflight.check_files(settings)
+        other = other_runtime(settings)
+        preflight.check_files(settings, is_python=other is None)
         files = preflight.extension_files(settings)
-        probe = function_environment(settings, api_address="", python_version="")
-        version = await preflight.python_version(settings, probe)
+        version = ""
+        if other is None:
+            probe = function_environment(settings, api_address="", python_version="")
+            version = await preflight.python_version(settings, probe)
         self._server = ApiServer(settings.api_host, self._routes())
         if settings.tmp_mb is not None:
             self._tmp = PrivateTmp(settings.tmp_mb, _needed_folders(settings))
-        self._commands = self._shape_commands(files, version)
+        self._commands = self._shape_commands(files, version, other)
         self._server.start()
         self._watching = asyncio.create_task(
             Watch(lambda: self.processes, settings.memory_mb, self.events).run()
@@ -280,7 +284,7 @@ class LocalLambda:
         ]
 
     def _shape_commands(
-        self, files: Sequence[Path], python_version: str
+        self, files: Sequence[Path], python_version: str, other: tuple[str, ...] | None
     ) -> tuple[Command, dict[str, Command]]:
         settings = self._settings
         own = function_environment(
@@ -288,7 +292,9 @@ class LocalLambda:
         )
         if settings.initialization_type == SNAP_START:
             own = with_credentials_at(own, self._credentials.variables(self._server.address))
-        argv = (settings.python, "-B", "-m", "awslambdaric", settings.handler)
+        argv = other or (settings.python, "-B", "-m", "awslambdaric", settings.handler)
+        if other is not None:
+            own |= other_variables(other, settings)
         theirs = extension_environment(own, settings)
         extensions = {path.name: Command((str(path),), Path("/"), theirs) for path in files}
         runtime = Command(argv, settings.function_dir, own)
