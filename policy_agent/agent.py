@@ -80,7 +80,11 @@ class Agent:
         self.decision_log: DecisionLog | None = None
         if config.decision_logs is not None:
             self.decision_log = DecisionLog(
-                config.decision_logs, config.labels, directory, circumstances=self._circumstances
+                config.decision_logs,
+                config.labels,
+                directory,
+                nd_builtin_cache=config.nd_builtin_cache,
+                circumstances=self._circumstances,
             )
         self.cost = OwnCost(
             config.cost_metrics, config.labels.get("function", ""), self._shipped_bytes

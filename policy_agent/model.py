@@ -31,6 +31,19 @@ JsonObject = dict[str, Any]
 DataPath = Sequence[str | int]
 
 
+class Evidence(Struct):
+    """What an evaluation went by, for the log.
+
+    Attributes:
+        rules: those that held, each once, in order: `data.orders.authz.allow orders.rego:12`.
+        nd_builtin_cache: built-in -> arguments as JSON text -> result, of calls whose result does
+            not follow from their arguments.
+    """
+
+    rules: Sequence[str] = ()
+    nd_builtin_cache: Mapping[str, Any] = field(default_factory=dict)
+
+
 class Evaluator(Protocol):
     """What the rest of the agent may know about a policy engine."""
 
@@ -45,6 +58,7 @@ class Evaluator(Protocol):
         *,
         strict: bool = False,
         is_exact: bool = False,
+        evidence: Evidence | None = None,
     ) -> Any:
         """Return the value of a document below `data`, or UNDEFINED.
 
@@ -54,6 +68,7 @@ class Evaluator(Protocol):
             strict: a failing built-in function ends the evaluation with its error.
             is_exact: the input holds no floats, as `codec.decode_json` gives it; else all of it
                 is looked at first.
+            evidence: to be filled.
 
         Raises:
             EvaluationError: the policy conflicts with itself, a built-in failed strictly, or
@@ -161,6 +176,7 @@ class Decision(Struct):
         refused: no policy was asked, and `error` says why; the result is undefined.
         trace: of the request, as `policy_agent.trace_context` reads it.
         cache_hit: the answer to an equal question was given again.
+        evidence: what its evaluation went by, None where nothing was evaluated.
     """
 
     decision_id: str
@@ -179,6 +195,7 @@ class Decision(Struct):
     refused: bool = False
     trace: Mapping[str, str] = field(default_factory=dict)
     cache_hit: bool = False
+    evidence: Evidence | None = None
 
 
 class Fulfilment(Struct, frozen=True):

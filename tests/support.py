@@ -38,7 +38,7 @@ class TableEvaluator:
         self.closed = False
         self.changes = False
 
-    def evaluate(self, path, input=UNDEFINED, *, strict=False, is_exact=False):
+    def evaluate(self, path, input=UNDEFINED, *, strict=False, is_exact=False, evidence=None):
         key = path if isinstance(path, str) else "/".join(map(str, path))
         document = self.documents.get(key, UNDEFINED)
         return document(input) if callable(document) else document

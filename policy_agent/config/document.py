@@ -40,6 +40,7 @@ class Config(Record, frozen=True):
         labels: `id` and `version` are always ours, as in OPA.
         rego_version: of modules of which their bundle's manifest says nothing; as in OPA not of
             the document, but a flag.
+        nd_builtin_cache: whether log entries tell what the clock, chance and the like said.
         decision_cache_bytes: for answers that may be given again; 0 for none.
         on_init_failure: `deny` answers without a policy, `fail` reports init/error and exits.
         document: as it was given, secrets included.
@@ -59,6 +60,7 @@ class Config(Record, frozen=True):
     identity: Identity | None = None
     authzen: AuthZen | None = None
     decision_cache_bytes: int = 0
+    nd_builtin_cache: bool = False
     default_decision: str = "system/main"
     default_authorization_decision: str = "system/authz/allow"
     persistence_directory: str = DEFAULT_PERSISTENCE_DIRECTORY
@@ -95,6 +97,7 @@ def parse_config(document: Mapping[str, Any]) -> Config:
         status=read_status_reports(top.section("status"), services) if top.has("status") else None,
         cost_metrics=read_cost_metrics(top.section("cost_metrics")),
         server=read_server(top.section("server"), directory),
+        nd_builtin_cache=top.flag("nd_builtin_cache"),
         decision_cache_bytes=_decision_cache_bytes(top),
         identity=read_identity(top.section("identity")) if top.has("identity") else None,
         authzen=read_authzen(top.section("authzen")) if top.has("authzen") else None,
@@ -111,7 +114,6 @@ def parse_config(document: Mapping[str, Any]) -> Config:
         "caching",
         "distributed_tracing",
         "metrics_export",
-        "nd_builtin_cache",
     )
     top.finish()
     if findings.problems:

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 from msgspec import Struct, field
 
-from policy_agent.decision.answers import Answers, question_key
+from policy_agent.decision.answers import NO_ANSWER, Answer, Answers, question_key
 from policy_agent.decision.callers import Callers
 from policy_agent.errors import EvaluationError, IdentityError, KeysNeededError
 from policy_agent.model import (
@@ -21,6 +21,7 @@ from policy_agent.model import (
     DataPath,
     Decision,
     Evaluator,
+    Evidence,
     Fulfilment,
     JsonObject,
     Snapshot,
@@ -131,13 +132,15 @@ class Decisions:
         value, problem = self._admit(question, snapshot)
         evaluation_started_ns = time.perf_counter_ns()
         refused = problem is not None
-        result: Any = UNDEFINED
+        answer = NO_ANSWER
         cache_hit = False
         if snapshot is not None and not refused:
             if self._answers is not None and question.raw:
-                result, problem, cache_hit = _remembered(question, value, snapshot, self._answers)
+                answer, cache_hit = _remembered(question, value, snapshot, self._answers)
             else:
-                result, problem = _evaluated(question, value, snapshot)
+                answer = _evaluated(question, value, snapshot)
+            problem = answer.problem
+        result = answer.result
         mapped: Any = UNDEFINED
         if question.map_result is not None and problem is None:
             mapped = question.map_result(result)
@@ -162,6 +165,7 @@ class Decisions:
             refused=refused,
             trace=question.trace,
             cache_hit=cache_hit,
+            evidence=answer.evidence,
         )
         self._record(decision, snapshot.policy if snapshot else None)
         return decision
@@ -265,22 +269,28 @@ def _identified(asked: Asked, callers: Callers) -> tuple[Any, JsonObject | None]
 
 def _remembered(
     question: Question, value: Any, snapshot: Snapshot, answers: Answers
-) -> tuple[Any, JsonObject | None, bool]:
+) -> tuple[Answer, bool]:
     """Return the kept answer, or evaluate and keep it; the last value tells which."""
     key = question_key(question.path, question.credential, question.raw, strict=question.strict)
     kept = answers.find(snapshot, key)
-    if kept is not UNDEFINED:
-        return kept, None, True
-    result, problem = _evaluated(question, value, snapshot)
-    if result is not UNDEFINED and snapshot.policy.is_repeatable(question.segments):
-        answers.keep(key, result)
-    return result, problem, False
+    if kept is not None:
+        return kept, True
+    answer = _evaluated(question, value, snapshot)
+    if answer.result is not UNDEFINED and snapshot.policy.is_repeatable(question.segments):
+        answers.keep(key, answer)
+    return answer, False
 
 
-def _evaluated(question: Question, value: Any, snapshot: Snapshot) -> tuple[Any, JsonObject | None]:
-    evaluate = snapshot.policy.evaluate
-    is_exact = bool(question.raw)
+def _evaluated(question: Question, value: Any, snapshot: Snapshot) -> Answer:
+    evidence = Evidence()
     try:
-        return evaluate(question.segments, value, strict=question.strict, is_exact=is_exact), None
+        result = snapshot.policy.evaluate(
+            question.segments,
+            value,
+            strict=question.strict,
+            is_exact=bool(question.raw),
+            evidence=evidence,
+        )
     except EvaluationError as exc:
-        return UNDEFINED, exc.problem.to_json()
+        return Answer(UNDEFINED, exc.problem.to_json())
+    return Answer(result, None, evidence)

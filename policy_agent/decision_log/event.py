@@ -16,6 +16,7 @@ from policy_agent.codec import decode_json, encode_json
 from policy_agent.errors import DecisionLogError, DocumentError
 from policy_agent.model import UNDEFINED, Decision, Fulfilment, JsonObject
 
+MOST_RULES = 100  # in one entry
 _NS_PER_SECOND = 1_000_000_000
 _NONE: Mapping[str, Any] = {}
 
@@ -68,6 +69,10 @@ def _custom(decision: Decision, circumstances: Mapping[str, Any]) -> JsonObject:
         custom["trace"] = decision.trace
     if decision.cache_hit:
         custom["cache_hit"] = True
+    if decision.evidence is not None and (rules := decision.evidence.rules):
+        custom["rules"] = rules[:MOST_RULES]
+        if len(rules) > MOST_RULES:
+            custom["rules_left_out"] = len(rules) - MOST_RULES
     return custom
 
 

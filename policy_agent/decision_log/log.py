@@ -23,7 +23,7 @@ from policy_agent.decision_log.outlet import Outlet, Secrets
 from policy_agent.decision_log.ship import FlushReport
 from policy_agent.decision_log.sinks.console import ConsoleSink
 from policy_agent.errors import DecisionLogError
-from policy_agent.model import Decision, Evaluator, Fulfilment
+from policy_agent.model import Decision, Evaluator, Evidence, Fulfilment, JsonObject
 from policy_agent.status import DecisionLogStatus
 
 SPOOL_FOLDER = "decision-logs"
@@ -45,6 +45,7 @@ class DecisionLog:
         labels: Mapping[str, str],
         directory: Path,
         *,
+        nd_builtin_cache: bool = False,
         stream: TextIO | None = None,
         circumstances: Circumstances = dict,
     ) -> None:
@@ -52,11 +53,13 @@ class DecisionLog:
 
         Args:
             directory: the persistence directory; events wait in folders below it.
+            nd_builtin_cache: whether entries hold results that do not follow from the input.
             stream: the console, standard output when None.
             circumstances: asked at each decision for what else goes under `custom`.
         """
         self._labels = dict(labels)
         self._circumstances = circumstances
+        self._nd_builtin_cache = nd_builtin_cache
         self.after_response_ms = 0.0
         self._console = ConsoleSink(stream or sys.stdout)
         self._wait_seconds = config.spool.wait_ms / 1000 if config.spool.on_full == "block" else 0.0
@@ -86,6 +89,8 @@ class DecisionLog:
             DecisionLogError: a sink could not store it, so the answer must not be sent.
         """
         event = build_event(decision, self._labels, self._circumstances())
+        if self._nd_builtin_cache and decision.evidence is not None:
+            event |= _nd_builtin_cache(decision.evidence)
         for outlet in self._outlets.values():
             outlet.record(event, policy)
 
@@ -169,6 +174,11 @@ class DecisionLog:
         """Let go of the files; what has not been shipped stays for the successor."""
         for outlet in self._outlets.values():
             outlet.close()
+
+
+def _nd_builtin_cache(evidence: Evidence) -> JsonObject:
+    cache = evidence.nd_builtin_cache
+    return {"nd_builtin_cache": cache} if cache else {}
 
 
 def _status_of(outlet: Outlet) -> DecisionLogStatus:

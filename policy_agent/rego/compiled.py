@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from policy_agent.errors import EvaluationError, Location, PolicyError, PolicyProblem
 from policy_agent.garbage import making
-from policy_agent.model import UNDEFINED, DataPath, JsonObject
+from policy_agent.model import UNDEFINED, DataPath, Evidence, JsonObject
 from policy_agent.rego import ast
 from policy_agent.rego.check.stages import PolicyChecks, compile_checked
 from policy_agent.rego.compile.compiler import Compiled, compile_query
@@ -144,7 +144,14 @@ class CompiledPolicy:
         )
         return cls(watch.compiled(compiled), checks, data, deadline_seconds, options)
 
-    def evaluate(self, path: DataPath, value: Any, *, strict: bool = False) -> Any:
+    def evaluate(
+        self,
+        path: DataPath,
+        value: Any,
+        *,
+        strict: bool = False,
+        evidence: Evidence | None = None,
+    ) -> Any:
         """Return the value of a document below `data`, or UNDEFINED.
 
         Raises:
@@ -155,7 +162,7 @@ class CompiledPolicy:
         if question is None:
             question = self._question(lambda planner, name: planner.entrypoint(key, name))
             self._keep(self._paths, key, question)
-        context = self._context(strict=strict)
+        context = self._context(strict=strict, evidence=evidence)
         rows = question.rows(value, context)
         result = rows[0].get(RESULT, UNDEFINED) if rows else UNDEFINED
         if not key and isinstance(result, dict):
@@ -238,9 +245,9 @@ class CompiledPolicy:
     def close(self) -> None:
         """Do nothing: there is nothing but memory to release."""
 
-    def _context(self, *, strict: bool = False) -> Context:
+    def _context(self, *, strict: bool = False, evidence: Evidence | None = None) -> Context:
         deadline = time.monotonic() + self._deadline_seconds
-        return Context(deadline=deadline, allow_net=frozenset(), strict=strict)
+        return Context(deadline=deadline, allow_net=frozenset(), strict=strict, evidence=evidence)
 
     def _prepared(self, query: Query) -> _PreparedQuery:
         prepared = self._queries.get(query)

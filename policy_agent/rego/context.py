@@ -9,6 +9,7 @@ from typing import Any, Final
 from msgspec import Struct, field
 
 from policy_agent.errors import EvaluationDeadlineError, EvaluationError, PolicyProblem
+from policy_agent.model import Evidence
 
 # Of results of built-in functions in one evaluation, together; small ones are not counted.
 MAX_RESULT_BYTES: Final = 256 << 20
@@ -28,6 +29,8 @@ class Context(Struct):
         allow_net: hosts that built-ins may reach; None for all.
         runtime: what `opa.runtime` answers.
         builtin_errors: what went wrong in built-ins when not strict.
+        held: numbers of rules that held, in order, as the program gives them.
+        evidence: to be filled, None where nobody asks.
         result_bytes: how much the results of built-ins may still take, roughly.
     """
 
@@ -40,6 +43,8 @@ class Context(Struct):
     allow_net: frozenset[str] | None = None
     runtime: Mapping[str, Any] = field(default_factory=dict)
     builtin_errors: list[str] = field(default_factory=list)
+    held: dict[int, bool] = field(default_factory=dict)
+    evidence: Evidence | None = None
     result_bytes: int = MAX_RESULT_BYTES
     clock: Callable[[], float] = time.monotonic
 

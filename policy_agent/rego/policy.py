@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Protocol, Self
 
 from policy_agent.errors import PolicyError, PolicyProblem
-from policy_agent.model import UNDEFINED, DataPath, JsonObject
+from policy_agent.model import UNDEFINED, DataPath, Evidence, JsonObject
 from policy_agent.rego.options import DEFAULT_OPTIONS, NO_VERSIONS, CompileOptions, Query
 from policy_agent.rego.values import with_exact_numbers
 
@@ -26,7 +26,14 @@ class Engine(Protocol):
 
     rules: frozenset[str]
 
-    def evaluate(self, path: DataPath, value: Any, *, strict: bool = False) -> Any:
+    def evaluate(
+        self,
+        path: DataPath,
+        value: Any,
+        *,
+        strict: bool = False,
+        evidence: Evidence | None = None,
+    ) -> Any:
         """Return the value of a document below `data`, or UNDEFINED."""
 
     def query(self, text: str, value: Any) -> list[JsonObject]:
@@ -141,6 +148,7 @@ class Policy:
         *,
         strict: bool = False,
         is_exact: bool = False,
+        evidence: Evidence | None = None,
     ) -> Any:
         """Return the value of a document below `data`, or UNDEFINED.
 
@@ -151,13 +159,14 @@ class Policy:
             strict: a failing built-in function ends the evaluation with its error.
             is_exact: the input holds no floats, as `codec.decode_json` gives it; else all of it
                 is looked at first.
+            evidence: to be filled, if the evaluation does not fail; not by regopy.
 
         Raises:
             EvaluationError: rules conflict, or the engine failed; the next call is unaffected.
             EvaluationDeadlineError: it took longer than allowed.
         """
         value = input if is_exact else with_exact_numbers(input)
-        return self._engine.evaluate(_segments(path), value, strict=strict)
+        return self._engine.evaluate(_segments(path), value, strict=strict, evidence=evidence)
 
     def query(self, text: str, input: Any = UNDEFINED) -> list[JsonObject]:  # noqa: A002
         """Return the variables of every solution of a query, as OPA's query API does.

@@ -74,6 +74,7 @@ class Question:
             if self._by_key is None:
                 self._by_key = self._planned(by_key=True)
             context.prints.clear()
+            context.held.clear()
             return self._by_key.query(_ENTRY, value, context)
 
     def _planned(self, *, by_key: bool) -> PlanRunner:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from policy_agent.errors import EvaluationError, PolicyError, PolicyProblem
-from policy_agent.model import DataPath, JsonObject
+from policy_agent.model import DataPath, Evidence, JsonObject
 from policy_agent.rego.codegen.names import INPUT_AND_DATA
 from policy_agent.rego.context import Context
 from policy_agent.rego.options import CHANGING_BUILTINS, NETWORK_BUILTINS, Query
@@ -76,7 +76,14 @@ class ReadyPolicy:
         )
         self.rules = frozenset("/".join(path) for path in self._rules if path)
 
-    def evaluate(self, path: DataPath, value: Any, *, strict: bool = False) -> Any:
+    def evaluate(
+        self,
+        path: DataPath,
+        value: Any,
+        *,
+        strict: bool = False,
+        evidence: Evidence | None = None,
+    ) -> Any:
         """Return the value of a document below `data`, or UNDEFINED.
 
         Raises:
@@ -87,7 +94,9 @@ class ReadyPolicy:
             self._documents.make_plain(path)
         found: Value = self._documents.root
         deadline = time.monotonic() + self._deadline_seconds
-        context = Context(deadline=deadline, allow_net=frozenset(), strict=strict)
+        context = Context(
+            deadline=deadline, allow_net=frozenset(), strict=strict, evidence=evidence
+        )
         if known is not None:
             name = "/".join(map(str, path[:known]))
             try:

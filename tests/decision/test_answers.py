@@ -2,8 +2,8 @@ import time
 
 import pytest
 
-from policy_agent.decision.answers import Answers, question_key
-from policy_agent.model import UNDEFINED, Bundle, Manifest, Snapshot
+from policy_agent.decision.answers import Answer, Answers, question_key
+from policy_agent.model import Bundle, Manifest, Snapshot
 from policy_agent.rego import Policy
 from policy_agent.rego.check.signatures import NONDETERMINISTIC
 from policy_agent.rego.options import CHANGING_BUILTINS
@@ -33,23 +33,23 @@ def snapshot():
 
 def test_answers_are_kept_until_the_policies_change():
     answers, policies = Answers(10_000), snapshot()
-    assert answers.find(policies, b"k") is UNDEFINED
-    answers.keep(b"k", {"allow": True})
-    assert answers.find(policies, b"k") == {"allow": True}
-    assert answers.find(snapshot(), b"k") is UNDEFINED
+    assert answers.find(policies, b"k") is None
+    answers.keep(b"k", Answer({"allow": True}))
+    assert answers.find(policies, b"k") == Answer({"allow": True})
+    assert answers.find(snapshot(), b"k") is None
 
 
 def test_the_oldest_answers_make_room():
     answers, policies = Answers(1000), snapshot()
     answers.find(policies, b"")
     for key in (b"1", b"2"):
-        answers.keep(key, True)
+        answers.keep(key, Answer(True))
     answers.find(policies, b"1")
-    answers.keep(b"3", True)
-    kept = [key for key in (b"1", b"2", b"3") if answers.find(policies, key) is True]
+    answers.keep(b"3", Answer(True))
+    kept = [key for key in (b"1", b"2", b"3") if answers.find(policies, key)]
     assert kept == [b"1", b"3"]
-    answers.keep(b"large", "x" * 100)
-    assert answers.find(policies, b"large") is UNDEFINED
+    answers.keep(b"large", Answer("x" * 100))
+    assert answers.find(policies, b"large") is None
 
 
 def test_questions_differ_by_path_caller_strictness_and_body():
@@ -72,6 +72,8 @@ def test_an_answer_is_given_again_as_a_decision_of_its_own(tmp_path):
         assert (len(ids), hits) == (3, [False, True, True, False])
         assert all(event["input"] for event in plane.decisions)
         assert [event["result"] for event in plane.decisions[:3]] == [True] * 3
+        rules = [event["custom"].get("rules") for event in plane.decisions]
+        assert rules == [["data.app.allow app/app.rego:3"]] * 3 + [None]
 
 
 def test_a_new_revision_is_asked_anew(tmp_path):
@@ -89,6 +91,17 @@ def test_what_depends_on_more_than_the_question_is_never_kept(tmp_path):
         for _ in range(2):
             answer = agent.client.post("/v1/data/app/bad", json={"input": {"n": 1}})
             assert answer.json()["errors"][0]["code"] == "eval_conflict_error"
+
+
+@pytest.mark.parametrize("is_on", [False, True])
+def test_what_the_clock_said_is_logged_where_that_is_wanted(tmp_path, is_on):
+    settings = {"nd_builtin_cache": is_on}
+    with control_plane() as plane, running_agent(plane, tmp_path, REGO, **settings) as agent:
+        now = agent.decide("app/now", {})["result"]
+        agent.call(agent.agent.flush(5))
+        [event] = plane.decisions
+        expected = {"time.now_ns": {"[]": now}} if is_on else None
+        assert event.get("nd_builtin_cache") == expected
 
 
 def test_a_caller_is_identified_for_every_answer(tmp_path):

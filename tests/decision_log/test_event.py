@@ -14,13 +14,14 @@ import urllib.request
 import pytest
 
 from policy_agent.decision_log.event import (
+    MOST_RULES,
     build_event,
     encode_event,
     format_timestamp,
     with_summary,
 )
 from policy_agent.errors import DecisionLogError
-from policy_agent.model import UNDEFINED
+from policy_agent.model import UNDEFINED, Evidence
 
 LABELS = {"id": "env-1", "version": "0.1.0"}
 
@@ -50,6 +51,16 @@ def test_what_is_known_beyond_the_decision_goes_under_custom(decide):
         "trace": {"trace_id": "t"},
         "cache_hit": True,
     }
+
+
+def test_the_rules_that_held_are_bounded(decide):
+    rules = [f"data.app.r{n} app.rego:{n}" for n in range(MOST_RULES + 2)]
+    few = build_event(decide(evidence=Evidence(rules[:3])), LABELS)
+    assert few["custom"]["rules"] == rules[:3]
+    assert "rules_left_out" not in few["custom"]
+    many = build_event(decide(evidence=Evidence(rules)), LABELS)
+    assert many["custom"]["rules"] == rules[:MOST_RULES]
+    assert many["custom"]["rules_left_out"] == 2
 
 
 def test_the_summary_tells_subject_and_obligations_as_masking_left_them():

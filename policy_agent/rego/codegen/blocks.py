@@ -18,6 +18,7 @@ from policy_agent.rego.codegen.frames import Construct, Frames
 from policy_agent.rego.codegen.names import Names
 from policy_agent.rego.codegen.shapes import COMES_WITH_A_VALUE, Shapes, break_level
 from policy_agent.rego.codegen.statements import StatementWriter
+from policy_agent.rego.codegen.usage import local_of
 from policy_agent.rego.codegen.writer import SourceWriter
 from policy_agent.rego.plan import Block, Local, Stmt
 
@@ -52,6 +53,24 @@ class _Chain(Struct):
         return self.stmts[after] if after < len(self.stmts) else None
 
 
+class FunctionValue(Struct, frozen=True):
+    """What is known of a function's value before its blocks are written.
+
+    Attributes:
+        function: its number.
+        result: the local that it returns, None for an entry point.
+        memo: whether its value is kept for the scope.
+        final: locals that are its value as soon as they are set.
+        heads: locals that rules give their value to, `result` or what becomes it.
+    """
+
+    function: int = 0
+    result: Local | None = None
+    memo: bool = False
+    final: frozenset[Local] = frozenset()
+    heads: frozenset[Local] = frozenset()
+
+
 class BlockWriter(StatementWriter):
     """Writes the blocks of one function.
 
@@ -64,27 +83,23 @@ class BlockWriter(StatementWriter):
         self,
         names: Names,
         writer: SourceWriter,
+        value: FunctionValue,
         *,
-        conflict: str = "",
-        memo: int | None = None,
-        fresh: frozenset[Local] = frozenset(),
-        unclean: frozenset[Local] = frozenset(),
-        final: frozenset[Local] = frozenset(),
+        fresh: frozenset[Local],
+        unclean: frozenset[Local],
     ) -> None:
         """Begin a function.
 
         Args:
-            conflict: name of the constant that names the function in a conflict.
-            memo: number under which the function's value is kept, None for not at all.
+            value: what the function returns.
             fresh: locals without a value so far.
             unclean: locals that not only AssignVarOnceStmt and ResetLocalStmt set.
-            final: locals that are the function's value as soon as they are set.
         """
+        conflict = f"c{value.function}"
         super().__init__(names, writer, conflict=conflict, fresh=fresh, unclean=unclean)
         self.parts = SourceWriter(depth=1)
         self.part_assigned: dict[str, None] = {}
-        self._memo = memo
-        self._final = final
+        self._value = value
         self._shapes = Shapes()
         self._frames = Frames()
         self._flags = 0
@@ -161,7 +176,10 @@ class BlockWriter(StatementWriter):
         if isinstance(stmt, plan.ReturnLocalStmt):
             self._return(self.names.local(stmt.source))
             return False
-        if isinstance(stmt, plan.AssignVarOnceStmt) and stmt.target in self._final:
+        if self._gives_value(stmt):
+            number = self.names.symbols.rules[self._value.function, stmt.location]
+            self.writer.line(f"{self.names.scope}.held[{number}] = True")
+        if isinstance(stmt, plan.AssignVarOnceStmt) and stmt.target in self._value.final:
             self._return(self.names.operand(stmt.source))
             return False
         if isinstance(stmt, plan.WithStmt):
@@ -176,6 +194,18 @@ class BlockWriter(StatementWriter):
         else:
             self.statement(stmt)
         return True
+
+    def _gives_value(self, stmt: Stmt) -> bool:
+        """Return whether a statement adds to the function's value: the rule that it is of held."""
+        if isinstance(stmt, plan.AssignVarOnceStmt):
+            heads = self._value.heads
+            # What a head is passed on to has its value from the same rule.
+            return stmt.target in heads and local_of(stmt.source) not in heads
+        if isinstance(stmt, plan.SetAddStmt):
+            return stmt.set == self._value.result
+        if isinstance(stmt, plan.ObjectInsertOnceStmt | plan.ObjectInsertStmt):
+            return stmt.object == self._value.result
+        return False
 
     def _flush(self, chain: _Chain) -> None:
         """Open an `if` with the tests so far; the rest of the chain goes inside."""
@@ -316,8 +346,8 @@ class BlockWriter(StatementWriter):
         names.lookups = lookups
 
     def _return(self, value: str) -> None:
-        if self._memo is not None:
-            self.writer.line(f"scope[{self._memo}] = {value}")
+        if self._value.memo:
+            self.writer.line(f"scope[{self._value.function}] = {value}")
         self._answer(value)
 
     def _answer(self, value: str) -> None:

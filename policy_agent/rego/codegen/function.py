@@ -10,11 +10,11 @@ from typing import Final
 from msgspec import Struct
 
 from policy_agent.rego import plan
-from policy_agent.rego.codegen.blocks import BlockWriter
+from policy_agent.rego.codegen.blocks import BlockWriter, FunctionValue
 from policy_agent.rego.codegen.constant import Constant, find_constant
 from policy_agent.rego.codegen.index import Index
 from policy_agent.rego.codegen.names import INPUT_AND_DATA, Names, Symbols
-from policy_agent.rego.codegen.usage import Usage, reads, statements, writes
+from policy_agent.rego.codegen.usage import Usage, local_of, reads, statements, writes
 from policy_agent.rego.codegen.writer import SourceWriter
 from policy_agent.rego.plan import Block, Local, Location
 
@@ -43,15 +43,18 @@ def function_source(
     func: plan.Func, number: int, symbols: Symbols, index: Index | None = None
 ) -> Source:
     """Return the source of `f<number>(scope, l0, l1, ...)`."""
-    memo = number if len(func.params) == INPUT_AND_DATA else None
+    memo = len(func.params) == INPUT_AND_DATA
     params = ", ".join(f"l{local}" for local in func.params)
     head = f"def f{number}(scope, {params}):"
     if index is None:
         constant = find_constant(func) or Constant(tuple(func.blocks), frozenset())
-        final = constant.locals
-        function = _Function(func.params, symbols, func.result, memo, number, final=final)
+        heads = _heads(constant.blocks, func.result) | constant.locals
+        value = FunctionValue(number, func.result, memo, constant.locals, heads)
+        function = _Function(func.params, symbols, value)
         return function.source(head, constant.blocks)
-    function = _Function(func.params, symbols, func.result, memo, number)
+    heads = _heads(index.head + index.tail, func.result)
+    value = FunctionValue(number, func.result, memo, heads=heads)
+    function = _Function(func.params, symbols, value)
     result = f"l{func.result}"
     dispatch = (
         f"for number in i{number}.matching({params}):",
@@ -67,7 +70,8 @@ def alternative_source(
     params = (*func.params, func.result)
     head = f"def alternative(scope, {', '.join(f'l{local}' for local in params)}):"
     end = Block((plan.ReturnLocalStmt(func.result),))
-    function = _Function(func.params, symbols, func.result, None, number, given=True)
+    value = FunctionValue(number, func.result, heads=_heads(blocks, func.result))
+    function = _Function(func.params, symbols, value, given=True)
     return function.source(head, (*blocks, end))
 
 
@@ -81,20 +85,13 @@ class _Function(Struct, frozen=True):
     """What is known of a function before its blocks are written.
 
     Attributes:
-        result: the local it returns, None for an entry point.
-        memo: its number if its value is kept for the scope.
-        number: of the function that conflicts are blamed on.
         given: whether the result so far is its last argument.
-        final: locals that are its value as soon as they are set.
     """
 
     params: tuple[Local, ...]
     symbols: Symbols
-    result: Local | None = None
-    memo: int | None = None
-    number: int = 0
+    value: FunctionValue = FunctionValue()
     given: bool = False
-    final: frozenset[Local] = frozenset()
 
     def source(
         self,
@@ -104,24 +101,22 @@ class _Function(Struct, frozen=True):
         tail: tuple[Block, ...] = (),
     ) -> Source:
         """Return the source: blocks, perhaps a loop over alternatives, then more blocks."""
-        every = blocks + tail
+        every, result = blocks + tail, self.value.result
         usages = [Usage.of(block) for block in every]
         shared = frozenset().union(*(usage.exposed for usage in usages)) - set(self.params)
-        if self.result is not None and self.result not in self.params:
-            shared |= {self.result}
+        if result is not None and result not in self.params:
+            shared |= {result}
         names = Names(self.symbols, frozenset(self.params), shared)
         names.scopes["l0", "l1"] = "scope"
         body = SourceWriter(depth=1)
         known_elsewhere = self.given or dispatch is not None
-        outside = frozenset((self.result,)) if known_elsewhere and self.result is not None else None
+        outside = frozenset((result,)) if known_elsewhere and result is not None else None
         writer = BlockWriter(
             names,
             body,
-            conflict=f"c{self.number}",
-            memo=self.memo,
+            self.value,
             fresh=shared - (outside or frozenset()),
             unclean=_unclean(every) | (outside or frozenset()),
-            final=self.final,
         )
         for position, (block, usage) in enumerate(zip(every, usages, strict=True)):
             if dispatch is not None and position == len(blocks):
@@ -133,13 +128,13 @@ class _Function(Struct, frozen=True):
             self._write_start(whole, every, shared, writer)
             whole.extend(writer.parts)
             whole.extend(body)
-            if self.result is not None and not _returns(every):
+            if result is not None and not _returns(every):
                 self._write_end(whole)
         return Source(whole.text, tuple(whole.locations))
 
     def _write_end(self, whole: SourceWriter) -> None:
-        if self.memo is not None:
-            whole.line(f"scope[{self.memo}] = U")
+        if self.value.memo:
+            whole.line(f"scope[{self.value.function}] = U")
         whole.line("return U")
 
     def _write_start(
@@ -154,12 +149,21 @@ class _Function(Struct, frozen=True):
             whole.line("scope.spend(1)")
         arguments = {f"l{local}" for local in self.params}
         if self.given:
-            arguments.add(f"l{self.result}")
-        used = shared & _used(blocks, self.final)
+            arguments.add(f"l{self.value.result}")
+        used = shared & _used(blocks, self.value.final)
         unset = {f"l{local}": None for local in sorted(used - _set_at_once(blocks))}
         for name in unset | writer.part_assigned:
             if name not in arguments:
                 whole.line(f"{name} = U")
+
+
+def _heads(blocks: tuple[Block, ...], result: Local) -> frozenset[Local]:
+    """Return the result and the locals that become it after a rule has set them."""
+    sources: dict[Local, set[Local | None]] = {}
+    for stmt in statements(blocks):
+        if isinstance(stmt, plan.AssignVarOnceStmt):
+            sources.setdefault(stmt.target, set()).add(local_of(stmt.source))
+    return frozenset(sources.keys() & sources.get(result, set())) | {result}
 
 
 def _write_dispatch(body: SourceWriter, dispatch: tuple[str, str]) -> None:

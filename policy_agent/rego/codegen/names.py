@@ -13,7 +13,7 @@ from msgspec import Struct, field
 from policy_agent.number import Number
 from policy_agent.rego import plan
 from policy_agent.rego.codegen.usage import Usage, local_of
-from policy_agent.rego.plan import Local, Operand
+from policy_agent.rego.plan import Local, Location, Operand
 
 INPUT_AND_DATA: Final = 2
 _MAX_LITERAL: Final = 2**31
@@ -41,10 +41,12 @@ class Symbols(Struct, frozen=True):
     Attributes:
         callees: the plan's name -> what it is in the source.
         numbers: string index -> value, of number constants.
+        rules: (function's number, where the rule stands) -> number that says that it held.
     """
 
     callees: Mapping[str, Callee]
     numbers: Mapping[int, int | Number]
+    rules: Mapping[tuple[int, Location], int]
 
 
 class Names(Struct):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import linecache
 import time
 import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import count
 from types import TracebackType
 from typing import Any, Final, TypeVar
@@ -111,8 +111,12 @@ class Program:
         self._namespace["call"] = self._call_dynamic
         self._functions = {func.name: number for number, func in enumerate(policy.funcs)}
         self._add_constants()
+        self._rules: dict[int, str] = {}
+        self._numbers_of_rules = count()
         self._symbols = Symbols(
-            _Late(self._add_builtins(), self._callee), _Late({}, self._number_constant)
+            _Late(self._add_builtins(), self._callee),
+            _Late({}, self._number_constant),
+            _Late({}, self._rule),
         )
         self._plans = {entry.name: n for n, entry in enumerate(policy.plans)}
         for number in range(len(policy.funcs)):
@@ -148,6 +152,10 @@ class Program:
             self._read_documents(f"p{number}", self.policy.plans[number].blocks, plan.DATA)
             found = self._compile(lambda: self._plan_source(number), f"p{number}", name)
         return found
+
+    def rules(self, numbers: Iterable[int]) -> list[str]:
+        """Return the rules behind numbers that were noted in `Scope.held`."""
+        return [self._rules[number] for number in numbers]
 
     def location_of(self, traceback: TracebackType | None) -> plan.Location | None:
         """Return the plan location of the innermost generated line in a traceback."""
@@ -197,6 +205,14 @@ class Program:
         value = number_of(self.policy.static.strings[index])
         self._namespace[f"n{index}"] = value
         return value
+
+    def _rule(self, key: tuple[int, plan.Location]) -> int:
+        function, location = key
+        number = next(self._numbers_of_rules)
+        name = self.policy.funcs[function].name.partition(".")[2]
+        at = self.policy.source_location(location)
+        self._rules[number] = f"{name} {at.file}:{at.row}" if at is not None else name
+        return number
 
     def _stub(self, number: int) -> Callable[..., Value]:
         def compile_and_call(*args: Value) -> Value:

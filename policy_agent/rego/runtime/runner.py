@@ -67,6 +67,7 @@ class PlanRunner:
                 if context.deadline is not None:
                     context.deadline += again.seconds
                 context.check()
+                context.held.clear()
             except EvaluationError as exc:
                 self._locate(exc)
                 raise
@@ -77,6 +78,9 @@ class PlanRunner:
             except Exception as exc:  # a plan that OPA would not have made
                 raise _internal(f"{type(exc).__name__}: {exc}") from exc
             else:
+                if context.evidence is not None:
+                    context.evidence.rules = self.program.rules(context.held)
+                    context.evidence.nd_builtin_cache = context.nd_cache
                 return results
 
     def evaluate(

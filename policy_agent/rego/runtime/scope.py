@@ -16,13 +16,17 @@ class Scope(dict[int, Value]):
     """Function number -> value of the rule, for as long as `input` and `data` stay the same.
 
     `with` replaces them, so what it holds for runs in a new scope.
+
+    Attributes:
+        held: numbers of rules that held, in any scope of the evaluation.
     """
 
-    __slots__ = ("context", "steps")
+    __slots__ = ("context", "held", "steps")
 
     def __init__(self, context: Context) -> None:
         super().__init__()
         self.context = context
+        self.held = context.held
         self.steps = STEPS_BETWEEN_CHECKS
 
     def fork(self) -> Scope:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Self
 
 from policy_agent.errors import EvaluationError, PolicyError, PolicyProblem
-from policy_agent.model import UNDEFINED, DataPath, JsonObject
+from policy_agent.model import UNDEFINED, DataPath, Evidence, JsonObject
 from policy_agent.rego.options import Query
 from policy_agent.rego.results import QueryResult
 from policy_agent.rego.second_opinion import check, wording
@@ -47,8 +47,17 @@ class SecondOpinion:
             raise
         return cls(engine, definitions, data)
 
-    def evaluate(self, path: DataPath, value: Any, *, strict: bool = False) -> Any:
+    def evaluate(
+        self,
+        path: DataPath,
+        value: Any,
+        *,
+        strict: bool = False,
+        evidence: Evidence | None = None,
+    ) -> Any:
         """Return the value of a document below `data`, or UNDEFINED; never strictly.
+
+        There is no evidence: regopy does not tell.
 
         Raises:
             EvaluationError: rules conflict, or the engine failed; the next call is unaffected.

@@ -88,6 +88,7 @@ def test_source_reads_like_the_rule():
         "        (l4 := l0.get(s0, U) if type(l0) is dict else dot(l0, s0)) is not U",
         "        and (l4.get(s1, U) if type(l4) is dict else dot(l4, s1)) == s2",
         "    ):",
+        "        scope.held[0] = True",
         "        scope[0] = True",
         "        return True",
         "    scope[0] = U",
