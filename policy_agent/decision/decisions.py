@@ -65,6 +65,7 @@ class Question(Asked, kw_only=True):
         strict: whether a failing built-in function is an error rather than undefined.
         raw: the JSON that the input was read from, by which its answer may be kept; b"" when it
             is not known, or was something else.
+        is_exact: the input holds no floats; what was read from JSON never does.
         batch_decision_id: of the call that asks several questions, "" for a single one.
         map_result: the policy's value, UNDEFINED included -> what the caller is told instead.
     """
@@ -77,6 +78,7 @@ class Question(Asked, kw_only=True):
     custom: Mapping[str, Any] = field(default_factory=dict)
     strict: bool = False
     raw: bytes = b""
+    is_exact: bool = False
     batch_decision_id: str = ""
     map_result: Callable[[Any], Any] | None = None
 
@@ -288,7 +290,7 @@ def _evaluated(question: Question, value: Any, snapshot: Snapshot) -> Answer:
             question.segments,
             value,
             strict=question.strict,
-            is_exact=bool(question.raw),
+            is_exact=question.is_exact,
             evidence=evidence,
         )
     except EvaluationError as exc:

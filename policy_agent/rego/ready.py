@@ -70,7 +70,9 @@ class ReadyPolicy:
         self._compile_sources = compile_sources
         self._compiled: CompiledPolicy | None = None
         self._lock = threading.Lock()
-        self._entrypoints = frozenset(self._runner.entrypoints)
+        self._names: dict[tuple[str | int, ...], str] = {
+            _path_of(name): name for name in self._runner.entrypoints
+        }
         self._rules = frozenset(
             func.path[1:] for func in policy.funcs if len(func.params) == INPUT_AND_DATA
         )
@@ -89,7 +91,8 @@ class ReadyPolicy:
         Raises:
             EvaluationError: rules conflict, or it took longer than allowed.
         """
-        known = self._entrypoint_length(path)
+        name = self._names.get(tuple(path))
+        known = self._entrypoint_length(path) if name is None else len(path)
         if known is None:
             self._documents.make_plain(path)
         found: Value = self._documents.root
@@ -98,9 +101,8 @@ class ReadyPolicy:
             deadline=deadline, allow_net=frozenset(), strict=strict, evidence=evidence
         )
         if known is not None:
-            name = "/".join(map(str, path[:known]))
             try:
-                found = self._runner.evaluate(name, value, context)
+                found = self._runner.evaluate(self._names[tuple(path[:known])], value, context)
             except PolicyError as exc:
                 # Of a function that had not been read before.
                 raise EvaluationError(exc.problems[0]) from exc
@@ -139,23 +141,18 @@ class ReadyPolicy:
 
     def _entrypoint_length(self, path: DataPath) -> int | None:
         """Return how much of a path is the entry point that answers it, None where none does."""
-        lengths = [
-            length for length in range(len(path), -1, -1) if self._is_entrypoint(path[:length])
-        ]
-        if not lengths:
-            return None
-        if lengths[0] == len(path):
-            return lengths[0]
-        below_rule = any(tuple(path[:length]) in self._rules for length in range(len(path) + 1))
-        return lengths[0] if below_rule else None
-
-    def _is_entrypoint(self, path: DataPath) -> bool:
-        # Numbers and slashes would make another path's name.
-        plain = all(isinstance(part, str) and "/" not in part for part in path)
-        return plain and "/".join(map(str, path)) in self._entrypoints
+        above = [tuple(path[:length]) for length in range(len(path), -1, -1)]
+        known = next((len(each) for each in above if each in self._names), None)
+        if known is None or known == len(path):
+            return known
+        return known if any(each in self._rules for each in above) else None
 
     def _sources(self) -> CompiledPolicy:
         with self._lock:
             if self._compiled is None:
                 self._compiled = self._compile_sources()
             return self._compiled
+
+
+def _path_of(entrypoint: str) -> tuple[str | int, ...]:
+    return tuple(entrypoint.split("/")) if entrypoint else ()

@@ -10,7 +10,7 @@ from policy_agent.decision.decisions import Decisions, Question
 from policy_agent.errors import DecisionLogError, KeysNeededError, SpoolFullError
 from policy_agent.model import Decision
 from policy_agent.server.call import Call
-from policy_agent.server.request import flag, parse_data_path
+from policy_agent.server.request import flag, is_exact, parse_data_path
 from policy_agent.server.services import Services
 
 # Others must not wait for all of them: about 3 ms of decisions.
@@ -31,6 +31,8 @@ class Questions:
         self._segments = parse_data_path(path)
         self._batch_id = batch_id
         self._credential = services.decisions.credential_of(call.headers)
+        self._is_exact = is_exact(call.header(b"content-type"))
+        self._trace = call.trace
         self._strict = flag(call.parameters, "strict-builtin-errors")
 
     def about(self, value: Any, map_result: Callable[[Any], Any] | None = None) -> Question:
@@ -48,7 +50,8 @@ class Questions:
             refusal=self._call.refusal,
             credential=self._credential,
             strict=self._strict,
-            trace=self._call.trace,
+            trace=self._trace,
+            is_exact=self._is_exact,
             batch_decision_id=self._batch_id,
             map_result=map_result,
         )

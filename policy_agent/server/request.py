@@ -248,6 +248,11 @@ def batch_of_body(body: bytes, content_type: str, parsed: Any = UNDEFINED) -> Ba
     return Batch(inputs, parsed.get("common_input"))
 
 
+def is_exact(content_type: str) -> bool:
+    """Tell whether a body of this type is read without floats; YAML has them."""
+    return "yaml" not in content_type
+
+
 def merged(common: Any, value: Any) -> Any:
     """Return an input over what it has in common with others: objects merge, else it wins."""
     if not isinstance(common, dict) or not isinstance(value, dict):

@@ -112,6 +112,7 @@ def _question(
         trace=call.trace,
         strict=reading.flag(call.parameters, "strict-builtin-errors"),
         raw=raw,
+        is_exact=reading.is_exact(call.header(b"content-type")),
     )
 
 
