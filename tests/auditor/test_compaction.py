@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -15,7 +16,7 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from policy_agent.audit_chain import ChainKey
-from policy_agent.auditor import compaction
+from policy_agent.auditor import collector, compaction
 from policy_agent.auditor.expiry import expire_old_snapshots
 from policy_agent.auditor.extract import extract_row
 from policy_agent.auditor.file_io import local_path
@@ -181,6 +182,26 @@ def test_decisions_that_are_stored_meanwhile_are_all_there(directory, verify):
     found, summary = verify()
     assert (found, summary["events"], summary["closed"]) == ([], 41 + 61, 2)
     assert len(live_files(directory)) <= 2
+
+
+def test_the_receiver_compacts_by_itself(directory, monkeypatch):
+    monkeypatch.setattr(collector, "_COMMITS_PER_COMPACTION", 3)
+    monkeypatch.setattr(collector, "_LEAST_FILES", 3)
+
+    async def receive():
+        receiver = collector.Collector(directory, commit_seconds=0)
+        running = asyncio.create_task(receiver.run())
+        for row in stream("a", 2, step_seconds=0):
+            await receiver.accept(f"[{row.event}]".encode(), is_gzip=False)
+            while receiver.stats().pending:
+                await asyncio.sleep(0.01)
+        receiver.stop()
+        await running
+        receiver.close()
+
+    asyncio.run(receive())
+    assert len(events_of(directory)) == 3
+    assert (len(live_files(directory)), len(data_files(directory))) == (1, 4)
 
 
 KILLED_AFTER = """
