@@ -138,6 +138,12 @@ def subscription(name: str, types: Iterable[str]) -> JsonObject:
     return {"name": name, "state": "Subscribed", "types": sorted(types)}
 
 
+def logs_dropped(records: int, size_bytes: int) -> JsonObject:
+    """Return platform.logsDropped's record."""
+    reason = "Consumer seems to have fallen behind as it has not acknowledged receipt of logs."
+    return {"reason": reason, "droppedRecords": records, "droppedBytes": size_bytes}
+
+
 def outcome(failure: Failure | None) -> JsonObject:
     """Return `status` and, for a failure, `errorType`."""
     if failure is None:

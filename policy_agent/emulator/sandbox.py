@@ -82,7 +82,11 @@ class LocalLambda:
         self.events = EventLog()
         self.logs: deque[LogLine] = deque(maxlen=MAX_LOG_LINES)
         self._on_log = on_log
-        self._hub = TelemetryHub(self.events)
+        self._hub = TelemetryHub(
+            self.events,
+            lost=settings.lost_telemetry,
+            late_seconds=settings.telemetry_late_seconds,
+        )
         self._lifecycle = Lifecycle(self._settings, self._hub, self.events, self._new_generation)
         self._credentials = CredentialsApi(static_credentials(settings), self.events)
         self._turn = asyncio.Lock()

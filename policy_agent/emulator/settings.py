@@ -39,6 +39,8 @@ class LambdaSettings:
         relays: connections that go through one of these are frozen and thawed with the processes.
         freeze: stop all processes (SIGSTOP) between invocations.
         telemetry: `refuse` answers 202 Telemetry.NotSupported, as AWS's own emulator does.
+        lost_telemetry: types of events that are lost, such as `platform.runtimeDone`.
+        telemetry_late_seconds: how much later than asked for each batch comes.
         python: the interpreter that runs the function; awslambdaric must be installed for it.
         init_limit_seconds: Lambda's 10 s for on-demand functions.
         initialization_type: with `snap-start` the environment is frozen when Init is over, and
@@ -59,6 +61,8 @@ class LambdaSettings:
     relays: tuple[Relay, ...] = ()
     freeze: bool = True
     telemetry: TelemetryMode = "deliver"
+    lost_telemetry: tuple[str, ...] = ()
+    telemetry_late_seconds: float = 0.0
     python: str = sys.executable
     init_limit_seconds: float = 10.0
     initialization_type: InitializationType = "on-demand"

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import deque
+from collections.abc import Iterable
 from datetime import UTC, datetime
 
 import httpx
@@ -27,8 +28,18 @@ MAX_REPLAYED_EVENTS = 1000
 class TelemetryHub:
     """Takes each event once and hands it to every subscriber of its type."""
 
-    def __init__(self, events: EventLog) -> None:
+    def __init__(
+        self, events: EventLog, *, lost: Iterable[str] = (), late_seconds: float = 0.0
+    ) -> None:
+        """Begin without subscribers.
+
+        Args:
+            lost: types of events that are never delivered.
+            late_seconds: how much later than asked for each batch is sent.
+        """
         self._events = events
+        self._lost = frozenset(lost)
+        self._late_seconds = late_seconds
         self._awake = asyncio.Event()
         self._subscribers: dict[str, _Subscriber] = {}
         self._since_start: deque[tuple[str, bytes]] = deque(maxlen=MAX_REPLAYED_EVENTS)
@@ -38,8 +49,10 @@ class TelemetryHub:
         now = platform_events.telemetry_time(datetime.now(UTC))
         encoded = encode_json({"time": now, "type": event_type, "record": record})
         kind = event_type.partition(".")[0]
-        self._since_start.append((kind, encoded))
         self._events.record("telemetry", type=event_type, record=record)
+        if event_type in self._lost:
+            return
+        self._since_start.append((kind, encoded))
         for subscriber in self._subscribers.values():
             subscriber.push(kind, encoded)
 
@@ -48,7 +61,7 @@ class TelemetryHub:
         replaced = self._subscribers.pop(name, None)
         if replaced is not None:
             replaced.cancel()
-        subscriber = _Subscriber(name, subscription, self._awake, self._events)
+        subscriber = _Subscriber(name, subscription, self._awake, self._events, self._late_seconds)
         for kind, encoded in self._since_start:
             subscriber.push(kind, encoded)
         self._subscribers[name] = subscriber
@@ -80,12 +93,18 @@ class TelemetryHub:
 
 class _Subscriber:
     def __init__(
-        self, name: str, subscription: Subscription, awake: asyncio.Event, events: EventLog
+        self,
+        name: str,
+        subscription: Subscription,
+        awake: asyncio.Event,
+        events: EventLog,
+        late_seconds: float,
     ) -> None:
         self._name = name
         self._subscription = subscription
         self._awake = awake
         self._events = events
+        self._late_seconds = late_seconds
         self._buffer = TelemetryBuffer(subscription.buffering)
         self._hurried = False
         self._changed = asyncio.Event()
@@ -101,7 +120,15 @@ class _Subscriber:
             self._events.record(
                 "telemetry_dropped", self._name, records=len(dropped), size_bytes=size_bytes
             )
+            self._tell_dropped(len(dropped), size_bytes)
         self._changed.set()
+
+    def _tell_dropped(self, records: int, size_bytes: int) -> None:
+        if "platform" in self._subscription.types:
+            now = platform_events.telemetry_time(datetime.now(UTC))
+            record = platform_events.logs_dropped(records, size_bytes)
+            event = {"time": now, "type": "platform.logsDropped", "record": record}
+            self._buffer.push(encode_json(event), self._clock())
 
     def hurry(self) -> None:
         self._hurried = True
@@ -120,6 +147,9 @@ class _Subscriber:
         ) as client:
             while True:
                 await self._until_due()
+                if self._late_seconds:
+                    await asyncio.sleep(self._late_seconds)
+                    await self._awake.wait()
                 batch = self._buffer.take(self._clock())
                 await self._post(client, b"[" + b",".join(batch) + b"]")
                 self._events.record("telemetry_batch", self._name, records=len(batch))

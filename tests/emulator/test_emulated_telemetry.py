@@ -184,3 +184,48 @@ def test_an_invalid_subscription_is_refused(bench, run):
         (400, "ValidationError"),
         (403, "Extension.MissingExtensionIdentifier"),
     ]
+
+
+def test_a_listener_that_falls_behind_is_told_what_it_lost(bench, run, eventually):
+    bench.extension(
+        "agent",
+        """
+        register('INVOKE')
+        def on_batch(batch, path, host):
+            await_file('go')
+            dropped = [event for event in batch if event['type'] == 'platform.logsDropped']
+            note(dropped=[event['record'] for event in dropped])
+        subscribe(listen(on_batch), types=['platform', 'function'])
+        loop()
+        """,
+    )
+    bench.handler(
+        "def handler(event, context):\n    for _ in range(2000):\n        print('x' * 1000)"
+    )
+
+    async def scenario():
+        async with LocalLambda(bench.settings(timeout_seconds=10, freeze=False)) as env:
+            await (await env.invoke({})).completed()
+            await eventually(lambda: env.events.of("telemetry_dropped"))
+            (bench.scratch / "go").touch()
+            await env.invoke({})
+            await eventually(lambda: any(note.get("dropped") for note in bench.notes("agent")))
+
+    run(scenario())
+    [record, *_] = [record for note in bench.notes("agent") for record in note.get("dropped", [])]
+    assert record["droppedRecords"] > 0
+    assert record["droppedBytes"] > record["droppedRecords"]
+
+
+def test_types_that_are_lost_never_come(bench, run):
+    bench.extension("agent", LISTENER.replace("    done.wait()\n", ""))
+
+    async def scenario():
+        lost = ("platform.runtimeDone",)
+        async with LocalLambda(bench.settings(lost_telemetry=lost, freeze=False)) as env:
+            for _ in range(2):
+                await (await env.invoke({})).completed()
+            await env.shutdown()
+
+    run(scenario())
+    assert "platform.runtimeDone" not in [event["type"] for event in telemetry(bench)]
