@@ -136,3 +136,42 @@ def opa():
 @pytest.mark.parametrize("given", INPUTS, ids=str)
 def test_a_rule_that_the_input_rules_out_does_not_conflict(given, opa):
     assert ours(given) == theirs(given, opa)
+
+
+STOPS_EARLY = """package b
+
+import data.a
+
+any_value if x2 = data.a[x1]
+by_base_document if data.a[_] == 1
+by_rule if data.a[_] == 2
+none_equal if data.a[_] == 3
+each contains key if data.a[key]
+below if data.a[_].deep
+"""
+
+
+@pytest.mark.skipif(OPA is None, reason="no opa: set OPA_BIN or put it on the PATH")
+@pytest.mark.parametrize(
+    "rules",
+    [
+        "r0 := 2\nr1 := x if some x in [1, 2]",
+        "r0 := x if some x in [1, 2]\nr1 := 2",
+        'r0 := {"deep": 1}\nr1.y := x if some x in [1, 2]',
+        "f(x) := x if some x in [1, 2]\nr1 := 2",
+    ],
+)
+@pytest.mark.parametrize("data", [{"a": {"base": 1}}, {}], ids=["with data", "without"])
+def test_rules_after_the_first_that_is_enough_are_not_evaluated(rules, data):
+    modules = {"a.rego": f"package a\n{rules}", "b.rego": STOPS_EARLY}
+    with opa_server() as opa, Policy.from_modules(modules, data) as policy:
+        opa.load(modules, data)
+        for line in STOPS_EARLY.splitlines()[4:]:
+            path = f"b/{line.split()[0]}"
+            try:
+                expected = opa.evaluate(path, {})
+            except OpaError:
+                with pytest.raises(EvaluationError):
+                    policy.evaluate(path, {})
+            else:
+                assert policy.evaluate(path, {}) == expected, path

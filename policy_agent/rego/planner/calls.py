@@ -5,7 +5,6 @@ Pure. Follows OPA v1.22 internal/planner/planner.go (planExprCall).
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 
 from policy_agent.rego import ast, plan
@@ -24,10 +23,6 @@ class Calls(References):
     called: set[str]
     generations: Generations
 
-    @abstractmethod
-    def function(self, node: RuleTrie, *, by_key: bool = False) -> str:
-        """Plan the function of a node's rules and return its name."""
-
     def passed(self) -> tuple[plan.Operand, ...]:
         """Return what every function of the present generation takes first."""
         return tuple(self.term(ast.Var(name)) for name in self.generations.current.passed)
@@ -38,6 +33,12 @@ class Calls(References):
         args = self.passed() if key is None else (*self.passed(), key)
         self.emit(plan.CallStmt, self.function(node, by_key=key is not None), args, target)
         return target
+
+    def call_any_rule(self, node: RuleTrie, key: plan.Operand, target: plan.Local) -> None:
+        """Plan a call by name; see `References`."""
+        path = (f"g{self.generations.current.number}", *node.path)
+        args = tuple(map(self.copied, self.passed()))
+        self.emit(plan.CallDynamicStmt, args, target, (*map(self.string, path), key))
 
     def call(self, call: ast.Call) -> None:
         """Plan a call as an expression; a last argument beyond its arity takes the result."""

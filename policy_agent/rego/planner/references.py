@@ -1,8 +1,9 @@
 """Plan references: into values, and into `data`, where rules and base documents are one document.
 
 Pure. Follows OPA v1.22 internal/planner/planner.go (planRef, planRefData, planRefDataExtent). One
-thing differs: where a variable ranges over rules, their values are first collected in an array, so
-that what follows is planned once and not once for each rule.
+thing differs: where a variable ranges over rules, what follows is planned once and not once for
+each. Rules are called by the name whose turn it is; where packages are among them, all values are
+collected in an array first.
 """
 
 from __future__ import annotations
@@ -33,6 +34,14 @@ class References(Unification):
             node: of rules that are no functions.
             key: plan no more of a set or object than what lies at this key.
         """
+
+    @abstractmethod
+    def function(self, node: RuleTrie, *, by_key: bool = False) -> str:
+        """Plan the function of a node's rules and return its name."""
+
+    @abstractmethod
+    def call_any_rule(self, node: RuleTrie, key: plan.Operand, target: plan.Local) -> None:
+        """Plan the value of the rules below a node that have a name known only then."""
 
     def reference(self, reference: ast.Ref) -> plan.Operand:
         """Plan the value of a reference; its variables without value range over what is there."""
@@ -119,8 +128,10 @@ class References(Unification):
         self, node: RuleTrie, base: list[ast.Term], path: Sequence[ast.Term]
     ) -> plan.Operand:
         """Plan `data.<base>.<path>` where the path begins with a variable and rules are below."""
-        rows = _Rows(self, path)
         children = node.children()
+        if all(child.rules for _, child in children) and not any(map(_is_number, path)):
+            return self._choose_rule(node, base, path)
+        rows = _Rows(self, path)
         names = self.local()
         self.emit(plan.MakeSetStmt, names)
         for key, _ in children:
@@ -142,6 +153,63 @@ class References(Unification):
 
             self.block(self.closed(rules).block)
         return rows.each()
+
+    def _choose_rule(
+        self, node: RuleTrie, base: list[ast.Term], path: Sequence[ast.Term]
+    ) -> plan.Operand:
+        """Plan the same where there are only rules: each is evaluated when its turn has come.
+
+        What follows may be content before that. OPA goes through base documents first, too.
+        """
+        names, candidates = self.local(), self.local()
+        self.emit(plan.MakeSetStmt, names)
+        self.emit(plan.MakeArrayStmt, 0, candidates)
+        children = [(key, child) for key, child in node.children() if not child.arity]
+        for key, _ in node.children():
+            self.emit(plan.SetAddStmt, self.string(key), names)
+
+        def documents() -> None:
+            key, item = self.scan(self._base(base))
+            other = plan.DotStmt(plan.LocalOperand(names), plan.LocalOperand(key), self.local())
+            self.emit(plan.NotStmt, plan.Block((other,)))
+            self._add_array(candidates, plan.LocalOperand(key), plan.LocalOperand(item))
+
+        self.block(self.closed(documents).block)
+        for key, child in children:
+            self.function(child)
+            self._add_array(candidates, self.string(key))
+        _, candidate = self.scan(plan.LocalOperand(candidates))
+        key_at = self.item(candidate, 0)
+        self.match(plan.LocalOperand(key_at), path[0])
+        value = self.local()
+
+        def given() -> None:
+            document = plan.LocalOperand(self.item(candidate, 1))
+            self.emit(plan.AssignVarStmt, document, value)
+            self.emit(plan.BreakStmt, 1)
+
+        def choose() -> None:
+            self.block(self.closed(given).block)
+            self.call_any_rule(node, plan.LocalOperand(key_at), value)
+
+        self.emit(plan.ResetLocalStmt, value)
+        self.block(self.closed(choose).block)
+        self.emit(plan.IsDefinedStmt, value)
+        return self._path(plan.LocalOperand(value), path[1:])
+
+    def _add_array(self, target: plan.Local, *values: plan.Operand) -> None:
+        made = self.local()
+        self.emit(plan.MakeArrayStmt, len(values), made)
+        for value in values:
+            self.emit(plan.ArrayAppendStmt, value, made)
+        self.emit(plan.ArrayAppendStmt, plan.LocalOperand(made), target)
+
+    def item(self, array: plan.Local, index: int) -> plan.Local:
+        """Plan one element of an array."""
+        key, item = self.local(), self.local()
+        self.emit(plan.MakeNumberIntStmt, index, key)
+        self.emit(plan.DotStmt, plan.LocalOperand(array), plan.LocalOperand(key), item)
+        return item
 
     def _below(
         self, node: RuleTrie, base: list[ast.Term], path: Sequence[ast.Term]
@@ -230,11 +298,9 @@ class _Rows:
             return target
         _, row = planner.scan(target)
         for index, name in enumerate(self._bound):
-            planner.variables.put(name, self._item(row, index))
-        return plan.LocalOperand(self._item(row, len(self._bound)))
+            planner.variables.put(name, planner.item(row, index))
+        return plan.LocalOperand(planner.item(row, len(self._bound)))
 
-    def _item(self, row: plan.Local, index: int) -> plan.Local:
-        key, item = self._planner.local(), self._planner.local()
-        self._planner.emit(plan.MakeNumberIntStmt, index, key)
-        self._planner.emit(plan.DotStmt, plan.LocalOperand(row), plan.LocalOperand(key), item)
-        return item
+
+def _is_number(part: ast.Term) -> bool:
+    return isinstance(part, ast.Scalar) and type(part.value) is int
