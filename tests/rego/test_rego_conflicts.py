@@ -157,8 +157,9 @@ below if data.a[_].deep
     [
         "r0 := 2\nr1 := x if some x in [1, 2]",
         "r0 := x if some x in [1, 2]\nr1 := 2",
+        "p.q := 2\nr := x if some x in [1, 2]",
         'r0 := {"deep": 1}\nr1.y := x if some x in [1, 2]',
-        "f(x) := x if some x in [1, 2]\nr1 := 2",
+        "f(y) := x + y if some x in [1, 2]\nr1 := 2",
     ],
 )
 @pytest.mark.parametrize("data", [{"a": {"base": 1}}, {}], ids=["with data", "without"])

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
+from functools import partial
 
 from policy_agent.rego import ast, plan
 from policy_agent.rego.compile.nodes import DATA, INPUT
@@ -18,6 +19,8 @@ from policy_agent.rego.planner.trie import RuleTrie
 from policy_agent.rego.planner.unification import Unification
 
 _HIDDEN = "system"
+# Packages that are told apart one after the other.
+_FEW = 20
 
 
 class References(Unification):
@@ -129,8 +132,10 @@ class References(Unification):
     ) -> plan.Operand:
         """Plan `data.<base>.<path>` where the path begins with a variable and rules are below."""
         children = node.children()
-        if all(child.rules for _, child in children) and not any(map(_is_number, path)):
-            return self._choose_rule(node, base, path)
+        packages = [key for key, child in children if not child.rules]
+        may_be_asked_one_by_one = not packages or (len(path) == 1 and len(packages) <= _FEW)
+        if may_be_asked_one_by_one and not any(map(_is_number, path)):
+            return self._choose_one(node, base, path)
         rows = _Rows(self, path)
         names = self.local()
         self.emit(plan.MakeSetStmt, names)
@@ -154,10 +159,10 @@ class References(Unification):
             self.block(self.closed(rules).block)
         return rows.each()
 
-    def _choose_rule(
+    def _choose_one(
         self, node: RuleTrie, base: list[ast.Term], path: Sequence[ast.Term]
     ) -> plan.Operand:
-        """Plan the same where there are only rules: each is evaluated when its turn has come.
+        """Plan the same so that each of rules and a few packages is evaluated in its turn.
 
         What follows may be content before that. OPA goes through base documents first, too.
         """
@@ -176,7 +181,8 @@ class References(Unification):
 
         self.block(self.closed(documents).block)
         for key, child in children:
-            self.function(child)
+            if child.rules:
+                self.function(child)
             self._add_array(candidates, self.string(key))
         _, candidate = self.scan(plan.LocalOperand(candidates))
         key_at = self.item(candidate, 0)
@@ -190,12 +196,28 @@ class References(Unification):
 
         def choose() -> None:
             self.block(self.closed(given).block)
+            for key, child in children:
+                if not child.rules:
+                    package = partial(self._package, key, key_at, child, base, value)
+                    self.block(self.closed(package).block)
             self.call_any_rule(node, plan.LocalOperand(key_at), value)
 
         self.emit(plan.ResetLocalStmt, value)
         self.block(self.closed(choose).block)
         self.emit(plan.IsDefinedStmt, value)
         return self._path(plan.LocalOperand(value), path[1:])
+
+    def _package(
+        self,
+        name: str,
+        key: plan.Local,
+        node: RuleTrie,
+        base: list[ast.Term],
+        target: plan.Local,
+    ) -> None:
+        self.emit(plan.EqualStmt, plan.LocalOperand(key), self.string(name))
+        self.emit(plan.AssignVarStmt, self._extent(node, [*base, ast.Scalar(name)]), target)
+        self.emit(plan.BreakStmt, 1)
 
     def _add_array(self, target: plan.Local, *values: plan.Operand) -> None:
         made = self.local()
