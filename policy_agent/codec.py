@@ -21,6 +21,7 @@ _TOO_LONG_MESSAGE = "an integer has more than 4300 digits"
 
 _decode = msgspec.json.Decoder(float_hook=Number).decode
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+_MINUS_ZERO = re.compile(rb"-0(?![\d.eE])")
 _GO_ESCAPES = (
     (b"<", b"\\u003c"),
     (b">", b"\\u003e"),
@@ -49,7 +50,7 @@ def decode_json(raw: bytes | msgspec.Raw) -> Any:
             read.
     """
     try:
-        return _decode(raw)
+        return _decode_leniently(bytes(raw)) if _has_minus_zero(raw) else _decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return _decode_leniently(bytes(raw))
     except RecursionError as exc:
@@ -65,7 +66,7 @@ def decode_json_prefix(raw: bytes) -> Any:
         DocumentError: the text does not begin with a JSON value.
     """
     try:
-        return _decode(raw)
+        return _decode_leniently(raw, whole=False) if _has_minus_zero(raw) else _decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return _decode_leniently(raw, whole=False)
     except RecursionError as exc:
@@ -76,7 +77,9 @@ def decode_json_prefix(raw: bytes) -> Any:
 
 def _decode_leniently(raw: bytes, *, whole: bool = True) -> Any:
     text = raw.decode("utf-8", "replace")
-    decoder = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=Number)
+    decoder = json.JSONDecoder(
+        parse_constant=_refuse_constant, parse_float=Number, parse_int=_integer
+    )
     try:
         stripped = text.lstrip(" \t\r\n")
         value, end = decoder.raw_decode(stripped)
@@ -90,6 +93,17 @@ def _decode_leniently(raw: bytes, *, whole: bool = True) -> Any:
     except ValueError as exc:
         raise DocumentError(_TOO_LONG_MESSAGE) from exc
     return _replace_surrogates(value)
+
+
+def _has_minus_zero(raw: bytes) -> bool:
+    """Return whether there may be a `-0`, of which the fast reader makes 0."""
+    if type(raw) is bytes:
+        return b"-0" in raw and _MINUS_ZERO.search(raw) is not None
+    return _MINUS_ZERO.search(memoryview(raw)) is not None
+
+
+def _integer(text: str) -> int | Number:
+    return Number(text) if text == "-0" else int(text)
 
 
 def _refuse_constant(name: str) -> NoReturn:

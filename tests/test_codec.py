@@ -117,3 +117,9 @@ def test_what_is_no_text_is_written_as_replacement_characters():
 def test_numbers_keep_their_digits():
     raw = b'{"a":[1.0,1e3,1.10,1e400,12345678901234567890123]}'
     assert encode_json(decode_json(raw)) == raw
+
+
+def test_minus_zero_is_written_back_as_it_was_read():
+    raw = b'{"a":-0,"b":[-0,-0.0,0],"c":"-0"}'
+    assert encode_json(decode_json(raw)) == raw
+    assert decode_json_prefix(b"-0") == 0

@@ -6,8 +6,9 @@ import time
 
 import pytest
 
-from policy_agent.errors import EvaluationError
+from policy_agent.errors import EvaluationError, PolicyError
 from policy_agent.rego import Policy
+from policy_agent.rego.check import bounds
 from policy_agent.rego.values import to_json
 from policy_agent.rego.work import STEPS_BETWEEN_CHECKS
 
@@ -71,6 +72,17 @@ def test_what_grows_without_end_is_ended(rules):
         policy.evaluate("t/p", {"s": "x"})
     assert caught.value.problem.code in ("eval_cancel_error", "eval_builtin_error")
     assert time.process_time() - started < PATIENCE_SECONDS
+
+
+@pytest.mark.parametrize(
+    "last", ["x40 == y40", "x40 == 1", "{x40, y40}[_]"], ids=["compared", "in an error", "united"]
+)
+def test_types_that_double_are_refused(last, monkeypatch):
+    monkeypatch.setattr(bounds, "_STEPS", 2 * STEPS_BETWEEN_CHECKS)
+    lines = [f"x{n + 1} := [x{n}, x{n}]\ny{n + 1} := [y{n}, y{n}]" for n in range(40)]
+    body = "\n".join(["x0 := 1", "y0 := 1", *lines, last])
+    with pytest.raises(PolicyError, match="types of this policy are too large to check"):
+        Policy.from_modules({"a.rego": f"package a\np if {{\n{body}\n}}"})
 
 
 def test_what_is_large_but_no_more_than_that_is_made():

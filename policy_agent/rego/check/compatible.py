@@ -18,12 +18,14 @@ from policy_agent.rego.check.types import (
     resolve,
 )
 from policy_agent.rego.values import thaw
+from policy_agent.rego.work import spend
 
 
 def compatible(left: Type | None, right: Type | None) -> bool:
     """Return whether some value is of both types; unknown types have none."""
     if left is None or right is None:
         return False
+    spend(1)
     left, right = resolve(left), resolve(right)
     if isinstance(left, AnyOf) or isinstance(right, AnyOf):
         return (isinstance(left, AnyOf) and _any(left, right)) or (

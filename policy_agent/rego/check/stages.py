@@ -13,6 +13,7 @@ from policy_agent.errors import PolicyError, PolicyProblem
 from policy_agent.rego import ast
 from policy_agent.rego.check.annotations import redeclared_problems
 from policy_agent.rego.check.assumptions import Assumptions
+from policy_agent.rego.check.bounds import bounded_types
 from policy_agent.rego.check.checker import TypeCheck
 from policy_agent.rego.check.conflicts import conflict_problems
 from policy_agent.rego.check.constants import ground_prefix
@@ -98,9 +99,10 @@ class PolicyChecks(Checks):
         }
         assumptions = Assumptions(compiled.modules, self.schemas)
         problems += _input_problems(check, assumptions)
-        for node in graph.in_order():
-            rule = final[node]
-            problems += check.rule(rule, assumptions.of_rule(rule) if self.annotations else ())
+        with bounded_types(len(rules)):
+            for node in graph.in_order():
+                rule = final[node]
+                problems += check.rule(rule, assumptions.of_rule(rule) if self.annotations else ())
         problems += unsafe_problems(nodes, self.refused)
         if self.strict or all(module.rego_version > 0 for module in compiled.modules):
             problems += deprecated_problems(nodes)
@@ -124,7 +126,8 @@ class PolicyChecks(Checks):
     def query(self, body: ast.Body, compiled: Compiled) -> list[PolicyProblem]:
         """Check a query's types and the functions it calls."""
         check = self._query_types(body, compiled)
-        problems = check.query(body, Written(compiled.rewritten, body).ref)
+        with bounded_types(0):
+            problems = check.query(body, Written(compiled.rewritten, body).ref)
         found: list[PolicyProblem] = [*problems, *unsafe_problems(descend(body), self.refused)]
         if self.strict:
             found += deprecated_problems(descend(body))

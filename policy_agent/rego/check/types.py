@@ -14,6 +14,7 @@ from msgspec import Struct, field
 
 from policy_agent.rego import values
 from policy_agent.rego.values import Frozen, Value, freeze, thaw
+from policy_agent.rego.work import spend
 
 
 class Plain(Struct, frozen=True, eq=False):
@@ -117,6 +118,7 @@ def compare(left: Type | None, right: Type | None) -> int:
     left, right = resolve(left), resolve(right)
     if left is right:
         return 0
+    spend(1)
     one, two = _rank(left), _rank(right)
     if one != two:
         return -1 if one < two else 1

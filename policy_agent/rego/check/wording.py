@@ -20,6 +20,7 @@ from policy_agent.rego.check.types import (
     Type,
 )
 from policy_agent.rego.values import Frozen, Value, thaw
+from policy_agent.rego.work import spend
 
 _ELISION = "..."
 _LINE_LIMIT_CHARS = 80
@@ -55,6 +56,7 @@ def is_short(text: str) -> bool:
 
 def _elided(one: Type | None, depth: int) -> str:
     """Return a type with what is nested more than `depth` deep left out; negative for all."""
+    spend(1)
     shut = depth == 0
 
     def part(inner: Type | None) -> str:
