@@ -133,6 +133,8 @@ class TokenVerifier:
             )
         except jwt.PyJWTError as exc:
             raise refusal(_reason(exc)) from exc
+        except OverflowError as exc:
+            raise refusal("token_claims") from exc
         if is_for_client and claims["client_id"] not in issuer.audiences:
             raise refusal("token_audience")
         return issuer, self._caller(issuer, raw)
@@ -156,11 +158,15 @@ class TokenVerifier:
         except DocumentError as exc:
             raise refusal("token_malformed") from exc
         skew = self._config.clock_skew_seconds
-        valid_from = max(float(claims.get(name, -math.inf)) for name in ("nbf", "iat"))
+        try:
+            valid_from = max(float(claims.get(name, -math.inf)) for name in ("nbf", "iat"))
+            valid_until = float(claims["exp"])
+        except OverflowError as exc:
+            raise refusal("token_claims") from exc
         return Caller(
             identity={"issuer": issuer.name, "claims": claims},
             valid_from=valid_from - skew,
-            valid_until=float(claims["exp"]) + skew,
+            valid_until=valid_until + skew,
         )
 
 

@@ -107,6 +107,9 @@ def test_a_decision_without_an_input_has_an_identity_all_the_same(agent):
         pytest.param(lambda: token(exp=int(time.time()) - 40), "token_expired", id="expired"),
         pytest.param(lambda: token(exp=None), "token_claims", id="never expires"),
         pytest.param(lambda: token(exp="soon"), "token_claims", id="exp is a word"),
+        pytest.param(lambda: token(exp=10**400), "token_claims", id="exp is no time"),
+        pytest.param(lambda: token(exp=1e400), "token_claims", id="exp is infinite"),
+        pytest.param(lambda: token(nbf=-(10**400)), "token_claims", id="nbf is no time"),
         pytest.param(
             lambda: token(nbf=int(time.time()) + 60), "token_not_yet_valid", id="not yet valid"
         ),
