@@ -108,7 +108,8 @@ class AgentOverview:
         }
         if (decision_logs := self.decision_log_status) is not None:
             body["decision_logs"] = decision_logs.to_json()
-        body["own_cost"] = dict(self.own_cost)
+        # OPA puts what it measures under `metrics.prometheus`.
+        body["metrics"] = {"policy_agent": dict(self.own_cost)}
         return body
 
     def config(self) -> JsonObject:
