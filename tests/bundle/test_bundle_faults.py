@@ -28,7 +28,8 @@ def test_an_origin_that_is_down_at_init_is_told_and_asked_again_at_once(rig, unu
     assert rig.manager.due()
 
 
-# Writes of more than 100 bytes fail in this process, as on a disk that is full.
+# Writes of more than 100 bytes fail in this process, as on a disk that is full. Byte code that it
+# wrote of a module would be cut as well, and break every other process; hence -B.
 FULL_DISK = """
 import asyncio, json, resource, sys
 from pathlib import Path
@@ -48,7 +49,7 @@ print(json.dumps([manager.snapshot.policy.evaluate("a/allow"),
 def test_a_full_disk_is_told_and_costs_no_decision(tmp_path):
     with bundle_server(authz=Answer(bundle("a"), '"1"')) as server:
         done = subprocess.run(
-            [sys.executable, "-c", FULL_DISK, server.url, str(tmp_path)],
+            [sys.executable, "-B", "-c", FULL_DISK, server.url, str(tmp_path)],
             capture_output=True,
             text=True,
             check=True,

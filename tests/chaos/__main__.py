@@ -147,6 +147,8 @@ def judge(
         if gone and outcome.excuse:
             tails[outcome.excuse] += len(gone)
             unexplained -= gone
+            print(f"open tail: {outcome.name}, {outcome.strategy}, {outcome.excuse}:")
+            print(f"  {' '.join(sorted(gone))}")
         elif lost := missing & set(outcome.answered):
             print(
                 f"FAILED: {len(lost)} decisions, {len(gone)} of them in the spool, "

@@ -26,9 +26,10 @@ PRINTED = "printed"  # the file of a campaign with what agents printed at SHUTDO
 TIMEOUT_SECONDS = 3.0
 # Longer than the longest back-off and one invocation after it.
 OUTAGE_SHADOW_SECONDS = 8.0
+# Without -B a full disk would leave half of a module's byte code in the source tree.
 _LAUNCHER = """#!/bin/sh
 [ -n "$CHAOS_FILE_BLOCKS" ] && ulimit -f "$CHAOS_FILE_BLOCKS"
-exec {python} -I -c '
+exec {python} -I -B -c '
 import os, sys, time
 sys.path.insert(0, "{root}")
 wall, wall_ns = time.time, time.time_ns
