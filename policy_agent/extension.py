@@ -83,7 +83,7 @@ async def _work_by_events(agent: Agent, api: ExtensionsApi) -> int:
     try:
         finished = telemetry if await _subscribe(api, receiver) else None
         return await _handle_events(
-            ExtensionLoop(api, _Work(agent), finished, _plan_of(agent)), api
+            ExtensionLoop(api, _Work(agent), finished, lambda: _plan_of(agent)), api
         )
     finally:
         receiver.close()
@@ -96,7 +96,7 @@ def _plan_of(agent: Agent) -> Plan:
 
 async def _work_by_clock(agent: Agent, api: ExtensionsApi) -> int:
     """Managed Instances: invocations overlap and are not told, and nothing is ever frozen."""
-    async with working_by_clock(agent, CONTINUOUS_SHIPPING):
+    async with working_by_clock(agent, lambda: CONTINUOUS_SHIPPING):
         return await _handle_events(ExtensionLoop(api, _Work(agent), None), api)
 
 
@@ -183,7 +183,7 @@ class _Work:
         self._agent.cost.ended(shutdown_ms)
 
     def due_refresh(self) -> Coroutine[Any, Any, None] | None:
-        if not self._agent.bundles.due():
+        if not self._agent.due():
             return None
         return self._agent.refresh(REFRESH_TIMEOUT_SECONDS)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from policy_agent.bundle.manager import BundleManager
 from policy_agent.config import Config, active_document
@@ -10,6 +11,9 @@ from policy_agent.decision_log.log import DecisionLog
 from policy_agent.model import JsonObject
 from policy_agent.own_cost import OwnCost
 from policy_agent.status import BundleStatus, DecisionLogStatus, State
+
+if TYPE_CHECKING:
+    from policy_agent.discovery import Discovery
 
 
 class AgentOverview:
@@ -23,16 +27,23 @@ class AgentOverview:
         self,
         config: Config,
         bundles: BundleManager,
+        discovery: Discovery | None,
         decision_log: DecisionLog | None,
         cost: OwnCost,
         problem: str,
     ) -> None:
         self._config = config
         self._bundles = bundles
+        self._discovery = discovery
         self._decision_log = decision_log
         self._cost = cost
         self._problem = problem
         self._were_ready = False
+
+    def use(self, config: Config, decision_log: DecisionLog | None) -> None:
+        """Tell of other settings from now on."""
+        self._config = config
+        self._decision_log = decision_log
 
     def health_failure(
         self,
@@ -66,6 +77,8 @@ class AgentOverview:
         if statuses := self.bundle_statuses:
             ready = all(status.state is State.OK for status in statuses.values())
             states["bundle"] = State.OK if ready else State.NOT_READY
+        if self._discovery is not None:
+            states["discovery"] = self._discovery.status.state
         if self._decision_log is not None:
             states["decision_logs"] = State.OK
         if self._config.status is not None:
@@ -106,6 +119,8 @@ class AgentOverview:
                 name: {"state": str(state)} for name, state in self.plugin_states().items()
             },
         }
+        if self._discovery is not None:
+            body["discovery"] = self._discovery.status.to_json()
         if (decision_logs := self.decision_log_status) is not None:
             body["decision_logs"] = decision_logs.to_json()
         # OPA puts what it measures under `metrics.prometheus`.

@@ -70,6 +70,11 @@ class OwnCost:
         self._untold: dict[str, list[float]] = {}
         self._told_at: float | None = None
 
+    def use(self, config: CostMetrics | None, function: str) -> None:
+        """Take other settings."""
+        self._config = config
+        self._function = function
+
     def ready(self, started_ns: int, register_ms: float = 0.0) -> None:
         """Note that Init is over.
 

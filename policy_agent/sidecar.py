@@ -82,14 +82,18 @@ async def _run(config: Config, problem: str, sidecar: Sidecar) -> int:
                 await agent.start(START_TIMEOUT_SECONDS)
             if agent.init_failure:
                 log.error("%s", agent.init_failure)
-            logs = config.decision_logs
-            async with working_by_clock(agent, logs.reporting if logs else STATUS_DELAYS):
+            async with working_by_clock(agent, lambda: _delays_of(agent)):
                 await stop.wait()
                 await asyncio.sleep(sidecar.wait_seconds)
         await agent.flush(sidecar.grace_seconds, force=True)
     finally:
         agent.close()
     return 0
+
+
+def _delays_of(agent: Agent) -> Delays:
+    logs = agent.config.decision_logs
+    return logs.reporting if logs is not None else STATUS_DELAYS
 
 
 @contextlib.asynccontextmanager

@@ -53,7 +53,8 @@ class BundleStatus(Struct, frozen=True):
         source: None until the first activation.
         bundle_type: `snapshot` or `delta`, of the version that arrived last, as in OPA.
         copy_problem: why the copy on disk is not the active version, "" when it may be.
-        message: why the last attempt failed, "" when it did not.
+        message: why the last attempt failed, "" when it did not; without a code, what else is to
+            be known.
         loads: how often a version of it was activated.
         failures: how many attempts failed.
     """
@@ -139,7 +140,9 @@ def _failure(
 ) -> JsonObject:
     body: JsonObject = {}
     if code:
-        body |= {"code": code, "message": message}
+        body["code"] = code
+    if message:
+        body["message"] = message
     if http_code is not None:
         body["http_code"] = http_code
     if problems:

@@ -50,5 +50,6 @@ class StatusReporter:
 
 def _news_of(status: JsonObject) -> object:
     parts = {**status.get("bundles", {}), "decision_logs": status.get("decision_logs", {})}
+    parts |= {"discovery bundle": status.get("discovery", {})}
     parts |= {f"plugin {name}": state for name, state in status.get("plugins", {}).items()}
     return {name: [part.get(key) for key in _NEWS] for name, part in parts.items()}

@@ -51,6 +51,7 @@ ARROWS = {
 ROOTS = {
     "agent",
     "cli",
+    "discovery",
     "explaining",
     "extension",
     "listening",

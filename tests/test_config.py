@@ -72,7 +72,7 @@ def test_every_wrong_value_is_reported_at_once_by_key():
             "decision_logs": {"reporting": {"upload_size_limit_bytes": "big"}, "service": "t"},
             "server": {"encoding": {"gzip": {"compression_level": 5}}},
             "on_init_failure": "panic",
-            "discovery": {"resource": "x"},
+            "discovery": {"service": "t"},
         }
     )
     assert problems == [
@@ -82,11 +82,11 @@ def test_every_wrong_value_is_reported_at_once_by_key():
         "bundles.b.size_limit_bytes: must be at least 1",
         "bundles.b.signing.keyid: no verification keys configured under keys",
         "bundles.c.polling.min_delay_seconds: goes together with max_delay_seconds",
+        "discovery.resource: is required",
         "decision_logs.reporting.upload_size_limit_bytes: must be a number",
         "server.encoding.gzip.compression_level: must be 0, 1 or 9",
         "on_init_failure: must be one of deny, fail",
         "labels.n: must be a string",
-        "discovery: is not supported by this version",
     ]
 
 

@@ -52,12 +52,15 @@ EVERY_SECTION = {
         "spool": {},
         "sinks": {"a": {"service": "s"}},
     },
+    "discovery": {"service": "s", "resource": "d", "signing": {"keyid": "k"}},
     "status": {"service": "s"},
     "decision_cache": {},
     "identity": {"issuers": {"i": ISSUER}},
     "authzen": {"decision": "a/b", "search": {}},
     "server": {"port_token": {"path": "/p"}, "decoding": {"gzip": {}}, "encoding": {"gzip": {}}},
 }
+# Of which the bundles' rows speak as well.
+LIKE_BUNDLES = r"^discovery\.(?=mirrors|packaged|persist|polling|signing|size_limit|trigger)"
 SECTIONS = {
     "services",
     "keys",
@@ -91,6 +94,7 @@ def settings_that_are_read(monkeypatch):
         .replace("issuers.i", "issuers.<name>")
         for key in read - without_effect
     }
+    named = {re.sub(LIKE_BUNDLES, "bundles.<name>.", key) for key in named}
     return {key for key in named if not any(other.startswith(key + ".") for other in named)}
 
 

@@ -20,13 +20,18 @@ from policy_agent.bundle import history, staleness
 from policy_agent.bundle.keyring import Keyring
 from policy_agent.bundle.persist import Copy
 from policy_agent.bundle.schedule import Clock, Moment
-from policy_agent.bundle.slot import Arrival, Slot, open_slot
+from policy_agent.bundle.slot import Arrival, Slot, slots_of
 from policy_agent.bundle.slot_reader import SlotReader
-from policy_agent.bundle.switch import CompilePolicy, Failure, compile_changed, unless_cancelled
+from policy_agent.bundle.switch import (
+    CompilePolicy,
+    Failure,
+    Outcome,
+    compile_changed,
+    unless_cancelled,
+)
 from policy_agent.config import FILE_SCHEME, BundleSource, Freshness, Key
-from policy_agent.errors import BundleError, BundleVerificationError
+from policy_agent.errors import BundleActivationError, BundleError, BundleVerificationError
 from policy_agent.model import Bundle, JsonObject, Snapshot
-from policy_agent.service import ServiceClient
 from policy_agent.status import BundleStatus, SourceStatus, rfc3339
 
 log = logging.getLogger(__name__)
@@ -45,7 +50,8 @@ class BundleManager:
         keys: verification keys by id.
         persistence_directory: where last good copies are kept.
         compile_policy: modules by id and base documents -> policy; runs in a worker thread.
-        activate: told of each new snapshot, on the event loop, before the old policy is closed.
+        activate: told of each new snapshot, on the event loop, before the old policy is closed;
+            of None when the last bundle has gone.
         clock: where times and random draws come from.
     """
 
@@ -56,22 +62,18 @@ class BundleManager:
         keys: Mapping[str, Key],
         persistence_directory: Path,
         compile_policy: CompilePolicy,
-        activate: Callable[[Snapshot], None],
+        activate: Callable[[Snapshot | None], None],
         clock: Clock = Clock(),  # noqa: B008 - frozen
     ) -> None:
-        self._keyring = Keyring(keys, clock)
-        self._reader = SlotReader(self._keyring, clock)
+        self._clock = clock
+        self._directory = persistence_directory
+        self._use_keys(keys)
         self._compile_policy = compile_policy
         self._activate = activate
-        self._clock = clock
         self._snapshot: Snapshot | None = None
         self._busy = asyncio.Lock()
         self._freshening: asyncio.Task[None] | None = None
-        clients: dict[str, ServiceClient] = {}
-        self._slots = {
-            name: open_slot(source, clients, persistence_directory)
-            for name, source in sources.items()
-        }
+        self._slots = slots_of(sources, persistence_directory, {})
 
     @property
     def snapshot(self) -> Snapshot | None:
@@ -90,11 +92,31 @@ class BundleManager:
             timeout_seconds: for the network; compiling what has arrived is not cut short.
         """
         async with self._busy:
-            timeout_seconds = await self._keyring.renew(timeout_seconds)
-            restored = await asyncio.to_thread(self._restore)
-            await self._switch(restored)
-            await self._update(list(self._slots), timeout_seconds)
-            await self._use_packaged()
+            await self._begin(list(self._slots), timeout_seconds)
+
+    async def reconfigure(
+        self, sources: Mapping[str, BundleSource], keys: Mapping[str, Key], timeout_seconds: float
+    ) -> None:
+        """Take other settings: fetch what is new or changed, let go of what has gone.
+
+        A bundle that is as before stays as it is, ETag and all. One that comes from elsewhere, or
+        is verified otherwise, decides in its old version until the new one is active.
+
+        Args:
+            timeout_seconds: for the network; compiling what has arrived is not cut short.
+        """
+        async with self._busy:
+            has_other_keys = keys != self._keys
+            if has_other_keys:
+                self._use_keys(keys)
+            before = self._slots
+            self._slots = slots_of(sources, self._directory, before, reverify=has_other_keys)
+            new = [
+                name
+                for name, slot in self._slots.items()
+                if slot is not before.get(name) or slot.status.last_request_at is None
+            ]
+            await self._begin(new, timeout_seconds)
 
     async def refresh(self, timeout_seconds: float) -> None:
         """Fetch the bundles that are due and switch to the new versions together.
@@ -133,8 +155,8 @@ class BundleManager:
         try:
             await asyncio.wait([fetching])
             async with self._busy:
-                # If not, a refresh in the meantime knew better.
-                if slot.active is before:
+                # If not, a refresh or other settings in the meantime knew better.
+                if slot.active is before and self._slots.get(name) is slot:
                     await self._settle([name], [await self._attempt(slot, fetching)])
         finally:
             fetching.cancel()
@@ -214,22 +236,22 @@ class BundleManager:
             if slot.remote and (name in stale or not slot.remote.is_polled)
         }
 
+    def _use_keys(self, keys: Mapping[str, Key]) -> None:
+        self._keys = keys
+        self._keyring = Keyring(keys, self._clock)
+        self._reader = SlotReader(self._keyring, self._clock)
+
+    async def _begin(self, names: list[str], timeout_seconds: float) -> None:
+        timeout_seconds = await self._keyring.renew(timeout_seconds)
+        if restored := await asyncio.to_thread(self._restore):
+            await self._switch(restored)
+        await self._update(names, timeout_seconds)
+        await self._use_packaged()
+
     def _restore(self) -> dict[str, Bundle]:
-        restored = {}
-        for name, slot in self._slots.items():
-            store = slot.remote.store if slot.remote else None
-            copy = store.load() if store else None
-            if slot.remote is None or store is None or copy is None:
-                continue
-            try:
-                restored[name] = self._reader.read(slot, copy.raw, copy.etag)
-            except BundleError as exc:
-                slot.status = replace(slot.status, copy_problem=store.set_aside(exc))
-                continue
-            source = SourceStatus("persisted", str(store.path))
-            answer = slot.remote.origins.restored(copy.etag, source)
-            slot.arrived = Arrival(restored[name], source, answer)
-        return restored
+        waiting = [slot for slot in self._slots.values() if slot.active is None]
+        restored = {slot.source.name: self._reader.restore(slot) for slot in waiting}
+        return {name: bundle for name, bundle in restored.items() if bundle is not None}
 
     async def _use_packaged(self) -> None:
         for name, slot in self._slots.items():
@@ -304,18 +326,20 @@ class BundleManager:
         return Arrival(answer.bundle, answer.status, answer, asked)
 
     async def _switch(self, changed: Mapping[str, Bundle]) -> Collection[str]:
-        """Return the names of the bundles that are active now."""
-        if not changed:
+        """Return the names of the changed bundles that are active now."""
+        serving = self._snapshot.bundles if self._snapshot else {}
+        has_gone = any(name not in self._slots for name in serving)
+        if not changed and not has_gone:
             return ()
         active = {name: slot.active for name, slot in self._slots.items() if slot.active}
-        outcome = await unless_cancelled(
-            asyncio.to_thread(compile_changed, active, changed, self._compile_policy)
-        )
+        if not changed:
+            await self._let_go(active)
+            return ()
+        outcome = await self._compiled(active, changed)
         if outcome.snapshot is not None:
-            old, self._snapshot = self._snapshot, outcome.snapshot
-            self._activate(outcome.snapshot)
-            if old is not None:
-                old.policy.close()
+            self._replace(outcome.snapshot)
+        elif has_gone:
+            await self._let_go(active)
         for name in outcome.activated:
             slot = self._slots[name]
             slot.active = changed[name]
@@ -326,6 +350,32 @@ class BundleManager:
         for name in outcome.activated:
             await asyncio.to_thread(self._slots[name].highest.raise_to, changed[name].version)
         return outcome.activated
+
+    async def _let_go(self, active: Mapping[str, Bundle]) -> None:
+        """Have `active` alone decide, without the bundles that are no longer configured."""
+        if not active:
+            self._replace(None)
+            return
+        outcome = await self._compiled(active, {})
+        if outcome.snapshot is not None:
+            self._replace(outcome.snapshot)
+            return
+        for name in active:
+            message = "cannot be compiled without a bundle that is no longer configured"
+            self._fail(self._slots[name], BundleActivationError(message))
+
+    async def _compiled(
+        self, active: Mapping[str, Bundle], changed: Mapping[str, Bundle]
+    ) -> Outcome:
+        return await unless_cancelled(
+            asyncio.to_thread(compile_changed, active, changed, self._compile_policy)
+        )
+
+    def _replace(self, snapshot: Snapshot | None) -> None:
+        old, self._snapshot = self._snapshot, snapshot
+        self._activate(snapshot)
+        if old is not None:
+            old.policy.close()
 
     def _fail(self, slot: Slot, error: Failure) -> None:
         if isinstance(error, BundleVerificationError) and self._keyring.problem:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import MutableMapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from policy_agent.bundle.origins import Answer, Origins, origins_of
+from policy_agent.bundle.origins import Answer, Clients, Origins, origins_of
 from policy_agent.bundle.persist import BundleStore
 from policy_agent.bundle.rollback import HighestVersion
 from policy_agent.bundle.schedule import Moment, Schedule
 from policy_agent.config import BundleSource
 from policy_agent.model import Bundle
-from policy_agent.service import ServiceClient
 from policy_agent.status import BundleStatus, SourceStatus
 
 
@@ -72,25 +71,34 @@ class Slot(Struct):
             self.remote.origins.confirm(arrived.answer)
 
 
-def open_slot(
-    source: BundleSource, clients: MutableMapping[str, ServiceClient], persistence_directory: Path
-) -> Slot:
-    """Return the slot of a bundle of which nothing has come yet.
+def slots_of(
+    sources: Mapping[str, BundleSource],
+    persistence_directory: Path,
+    before: Mapping[str, Slot],
+    *,
+    reverify: bool = False,
+) -> dict[str, Slot]:
+    """Return the slots of the configured bundles by name.
 
     Args:
-        clients: by service name; those that are missing are added.
+        before: the slots until now. One whose source is the same goes on; of another its version
+            goes on deciding, but nothing vouches for it any more.
+        reverify: whether what is verified has to be fetched again all the same.
     """
-    return Slot(
-        source,
-        _remote(source, clients, persistence_directory),
-        HighestVersion(persistence_directory, source.name),
-        BundleStatus(source.name),
-    )
+    clients: Clients = {}
+    slots = {}
+    for name, source in sources.items():
+        slot = before.get(name)
+        if slot is None or slot.source != source or (reverify and source.signing is not None):
+            highest = HighestVersion(persistence_directory, name)
+            remote = _remote(source, clients, persistence_directory)
+            status = slot.status if slot else BundleStatus(name)
+            slot = Slot(source, remote, highest, status, slot.active if slot else None)
+        slots[name] = slot
+    return slots
 
 
-def _remote(
-    source: BundleSource, clients: MutableMapping[str, ServiceClient], persistence_directory: Path
-) -> Remote | None:
+def _remote(source: BundleSource, clients: Clients, persistence_directory: Path) -> Remote | None:
     origins = origins_of(source, clients)
     if origins is None:
         return None

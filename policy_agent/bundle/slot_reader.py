@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from policy_agent.bundle.directory import read_path
 from policy_agent.bundle.keyring import Keyring
 from policy_agent.bundle.reader import read_bundle
 from policy_agent.bundle.schedule import Clock
-from policy_agent.bundle.slot import Slot
+from policy_agent.bundle.slot import Arrival, Slot
+from policy_agent.errors import BundleError
 from policy_agent.model import Bundle
+from policy_agent.status import SourceStatus
 
 
 class SlotReader:
-    """Reads with the keys there are; runs in worker threads and changes no slot."""
+    """Reads with the keys there are; runs in worker threads."""
 
     def __init__(self, keyring: Keyring, clock: Clock) -> None:
         self._keyring = keyring
@@ -60,4 +64,19 @@ class SlotReader:
             lazily=True,
         )
         slot.highest.check(bundle)
+        return bundle
+
+    def restore(self, slot: Slot) -> Bundle | None:
+        """Return the last good copy on disk as what came last, None when none can be used."""
+        store = slot.remote.store if slot.remote else None
+        copy = store.load() if store else None
+        if slot.remote is None or store is None or copy is None:
+            return None
+        try:
+            bundle = self.read(slot, copy.raw, copy.etag)
+        except BundleError as exc:
+            slot.status = replace(slot.status, copy_problem=store.set_aside(exc))
+            return None
+        source = SourceStatus("persisted", str(store.path))
+        slot.arrived = Arrival(bundle, source, slot.remote.origins.restored(copy.etag, source))
         return bundle

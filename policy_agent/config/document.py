@@ -10,7 +10,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from msgspec import field
 from msgspec.structs import replace
@@ -28,6 +28,9 @@ from policy_agent.config.services import Service, read_service
 from policy_agent.config.status_reports import StatusReports, read_status_reports
 from policy_agent.errors import ConfigError
 from policy_agent.record import Record
+
+if TYPE_CHECKING:
+    from policy_agent.config.discovery import Discovery
 
 DEFAULT_DECISION_CACHE_BYTES: Final = 4 << 20
 DEFAULT_PERSISTENCE_DIRECTORY: Final = "/tmp/policy-agent"  # noqa: S108 - all Lambda lets us write
@@ -53,6 +56,7 @@ class Config(Record, frozen=True):
     services: Mapping[str, Service] = field(default_factory=dict)
     keys: Mapping[str, Key] = field(default_factory=dict)
     bundles: Mapping[str, BundleSource] = field(default_factory=dict)
+    discovery: Discovery | None = None
     decision_logs: DecisionLogs | None = None
     status: StatusReports | None = None
     cost_metrics: CostMetrics | None = None
@@ -91,6 +95,7 @@ def parse_config(document: Mapping[str, Any]) -> Config:
             name: read_bundle(section, name, services, keys)
             for name, section in top.sections("bundles").items()
         },
+        discovery=_discovery(top, services, keys),
         decision_logs=read_decision_logs(top.section("decision_logs"), services)
         if top.has("decision_logs")
         else None,
@@ -109,7 +114,7 @@ def parse_config(document: Mapping[str, Any]) -> Config:
         on_init_failure=top.choice("on_init_failure", ("deny", "fail")),
         labels=top.strings("labels"),
     )
-    top.refuse("discovery", "plugins", "storage", "bundle")
+    top.refuse("plugins", "storage", "bundle")
     top.ignore(
         "caching",
         "distributed_tracing",
@@ -119,6 +124,17 @@ def parse_config(document: Mapping[str, Any]) -> Config:
     if findings.problems:
         raise ConfigError(findings.problems)
     return replace(config, document=document, warnings=tuple(findings.warnings))
+
+
+def _discovery(
+    top: Section, services: Mapping[str, Service], keys: Mapping[str, Key]
+) -> Discovery | None:
+    if top.value("discovery") is None:
+        return None
+    # Late: most agents discover nothing.
+    from policy_agent.config.discovery import read_discovery
+
+    return read_discovery(top.section("discovery"), services, keys)
 
 
 def _decision_cache_bytes(top: Section) -> int:

@@ -96,6 +96,7 @@ class Decisions:
         snapshot: the active policies; None until a first bundle is active.
         unavailable: why there are none, a sentence for the caller.
         callers: who identifies callers; None when nobody does.
+        answers: those that may be given again; None to evaluate each time.
         new_id: makes decision ids.
     """
 
@@ -113,7 +114,7 @@ class Decisions:
         self.callers = callers
         self._record = record
         self._record_fulfilment = record_fulfilment
-        self._answers = answers
+        self.answers = answers
         self.new_id = new_id
         self._make_room = make_room
 
@@ -137,8 +138,8 @@ class Decisions:
         answer = NO_ANSWER
         cache_hit = False
         if snapshot is not None and not refused:
-            if self._answers is not None and question.raw:
-                answer, cache_hit = _remembered(question, value, snapshot, self._answers)
+            if self.answers is not None and question.raw:
+                answer, cache_hit = _remembered(question, value, snapshot, self.answers)
             else:
                 answer = _evaluated(question, value, snapshot)
             problem = answer.problem

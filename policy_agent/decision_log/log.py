@@ -148,6 +148,16 @@ class DecisionLog:
         return True
 
     @property
+    def is_shipping(self) -> bool:
+        """Whether something is being shipped."""
+        return any(outlet.is_shipping for outlet in self._outlets.values())
+
+    def adopt(self) -> None:
+        """Take over what others have left on disk."""
+        for outlet in self._outlets.values():
+            outlet.adopt()
+
+    @property
     def backlog_events(self) -> int:
         """How many events wait to be shipped, those of dead predecessors included."""
         return sum(outlet.backlog_events for outlet in self._outlets.values())

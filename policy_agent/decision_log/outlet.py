@@ -187,6 +187,16 @@ class Outlet:
         return report
 
     @property
+    def is_shipping(self) -> bool:
+        """Whether something is being shipped."""
+        return self._shipper is not None and self._shipper.is_busy
+
+    def adopt(self) -> None:
+        """Take over what others have left on disk."""
+        if self._spool is not None:
+            self._spool.adopt()
+
+    @property
     def backlog_events(self) -> int:
         """How many events wait to be shipped, those of dead predecessors included."""
         return self._spool.backlog_events if self._spool is not None else 0

@@ -72,6 +72,11 @@ class Shipper:
         self._refused_stubs = 0
         self.error: DecisionLogError | None = None
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether a flush is under way."""
+        return self._busy.locked()
+
     async def flush(self, budget_seconds: float, *, force: bool = False) -> FlushReport:
         """Ship what was in the spool when this was called.
 

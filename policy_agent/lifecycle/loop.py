@@ -69,7 +69,7 @@ class ExtensionLoop:
         api: ExtensionsApi,
         work: Work,
         finished: FinishedRequests | None,
-        plan: Plan = Plan(),  # noqa: B008 - frozen
+        plan: Callable[[], Plan] = Plan,
         wall_ms: Callable[[], float] = lambda: time.time() * 1000,
         monotonic_ms: Callable[[], float] = lambda: time.monotonic() * 1000,
     ) -> None:
@@ -77,7 +77,7 @@ class ExtensionLoop:
 
         Args:
             finished: None where Lambda refused telemetry.
-            plan: when to ship.
+            plan: says when to ship; asked each time, since the settings may change.
         """
         self._api = api
         self._work = work
@@ -153,7 +153,7 @@ class ExtensionLoop:
 
     async def _flush(self, moment: Moment) -> None:
         wall_ms = self._wall_ms()
-        decision = decide(moment, self._plan, self._load(wall_ms), left_ms=self._left_ms())
+        decision = decide(moment, self._plan(), self._load(wall_ms), left_ms=self._left_ms())
         if decision.budget_seconds > 0:
             self._tried_ms = wall_ms
             await self._work.flush(decision)

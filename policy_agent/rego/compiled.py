@@ -84,6 +84,7 @@ class CompiledPolicy:
         self._print_to = options.print_to
         self._rego_version = options.rego_version
         self._watch = options.watch
+        self._runtime = options.runtime
         # What is watched stays in the order it was written in.
         is_watched = options.watch is not UNWATCHED
         self._as_planned = as_written if is_watched else IndexFirst(compiled.tree).rule
@@ -247,7 +248,13 @@ class CompiledPolicy:
 
     def _context(self, *, strict: bool = False, evidence: Evidence | None = None) -> Context:
         deadline = time.monotonic() + self._deadline_seconds
-        return Context(deadline=deadline, allow_net=frozenset(), strict=strict, evidence=evidence)
+        return Context(
+            deadline=deadline,
+            allow_net=frozenset(),
+            strict=strict,
+            evidence=evidence,
+            runtime=self._runtime,
+        )
 
     def _prepared(self, query: Query) -> _PreparedQuery:
         prepared = self._queries.get(query)

@@ -49,6 +49,7 @@ class CompileOptions(Struct, frozen=True):
         print_to: takes each line that `print` writes in `results`; None to compile such calls away.
         watch: what takes part in order to watch evaluations.
         strict: refuse what OPA's strict mode refuses.
+        runtime: what `opa.runtime` answers.
     """
 
     schemas: Mapping[str, Any] = field(default_factory=dict)
@@ -56,6 +57,7 @@ class CompileOptions(Struct, frozen=True):
     print_to: Callable[[str], None] | None = None
     watch: Watch = UNWATCHED
     strict: bool = False
+    runtime: Mapping[str, Any] = field(default_factory=dict)
 
 
 DEFAULT_OPTIONS: Final = CompileOptions()

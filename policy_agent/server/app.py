@@ -47,8 +47,12 @@ class App:
     """Serves every route with the services it is given."""
 
     def __init__(self, services: Services, routes: Sequence[Route] = ROUTES) -> None:
-        self._services = services
         self._routes = routes
+        self.use(services)
+
+    def use(self, services: Services) -> None:
+        """Serve with other services from the next request on."""
+        self._services = services
         self.max_body_bytes = services.limits.max_request_bytes
 
     def respond(self, request: Request) -> Answering:

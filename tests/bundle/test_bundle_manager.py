@@ -29,7 +29,7 @@ class Rig:
 
     directory: Path
     engine: Engine = field(default_factory=Engine)
-    activated: list[Snapshot] = field(default_factory=list)
+    activated: list[Snapshot | None] = field(default_factory=list)
     now: float = START
     manager: BundleManager = field(init=False)
 

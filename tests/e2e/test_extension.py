@@ -1,6 +1,7 @@
 """The agent from the unzipped layer under the local Lambda, driven by AWS's runtime client."""
 
 import asyncio
+import json
 import os
 import signal
 from pathlib import Path
@@ -321,3 +322,47 @@ def test_each_copy_of_a_snapshot_numbers_its_own_decisions(local_lambda, plane):
     assert len(plane.decisions) == len(streams) == 2
     assert [event["custom"]["audit"]["seq"] for event in plane.decisions] == [1, 1]
     assert len(plane.closings) == 2
+
+
+def test_a_discovered_configuration_decides_first_and_a_new_one_from_the_next_invocation(
+    local_lambda, plane
+):
+    polling = {"min_delay_seconds": 0, "max_delay_seconds": 0}
+    plane.bundles |= {
+        "allowing": make_bundle(ALLOW_ALL, revision="r1"),
+        "denying": make_bundle(DENY_ALL, revision="r2"),
+    }
+
+    def publish(name, revision):
+        document = {
+            "bundles": {name: {"service": "plane", "polling": polling}},
+            "decision_logs": {"service": "plane"},
+            "labels": {"settings": revision},
+        }
+        data = {"data.json": json.dumps(document)}
+        plane.bundles["discovery"] = make_bundle(data, revision=revision)
+
+    publish("allowing", "d1")
+    config = {
+        "bundles": {},
+        "decision_logs": None,
+        "discovery": {"resource": "bundles/discovery", "polling": polling},
+    }
+
+    async def scenario():
+        async with local_lambda(config=config) as env:
+            assert (await ask(env))[0]["allow"]
+            publish("denying", "d2")
+            # This one begins as the new settings are fetched beside it.
+            await ask(env)
+            assert not (await ask(env))[0]["allow"]
+            await env.shutdown()
+        first, *_, last = plane.decisions
+        assert (first["labels"]["settings"], last["labels"]["settings"]) == ("d1", "d2")
+        assert (first["bundles"], last["bundles"]) == (
+            {"allowing": {"revision": "r1"}},
+            {"denying": {"revision": "r2"}},
+        )
+        assert len(plane.ids) == len(set(plane.ids)) == 3
+
+    asyncio.run(scenario())

@@ -84,7 +84,7 @@ def lived(*invocations):
             cast("ExtensionsApi", script),
             ScriptedWork(script),
             script.finished,
-            Plan("end"),
+            lambda: Plan("end"),
             wall_ms=script.wall_ms,
         )
         await loop.run()
