@@ -212,6 +212,9 @@ class HttpProtocol(asyncio.Protocol):
         self._connections.discard(self)
         self._owed.clear()
         self._is_deaf = True
+        # They refer to each other: clients that come and go would make work for the collector,
+        # which stops everything to walk all that exists.
+        del self._parser
 
     def data_received(self, data: bytes) -> None:
         """Read on."""

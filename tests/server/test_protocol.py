@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import itertools
 import socket
 import struct
@@ -9,9 +10,11 @@ import threading
 import time
 
 import pytest
+import uvloop
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from policy_agent.garbage import uncollected
 from policy_agent.server.protocol import HEAD_SECONDS, MAX_OWED, Connections, HttpProtocol
 from policy_agent.server.serve import serving
 from policy_agent.server.wire import Answer
@@ -471,3 +474,26 @@ def test_hundreds_of_connections_that_do_nothing_hold_nobody_up(served):
             client.sendall(b"GET /here HTTP/1.1\r\n\r\n")
             [(status, _, body)] = receive(client)
             assert (status, body) == (200, b"/here ")
+
+
+def test_closed_connections_leave_nothing_to_the_garbage_collector():
+    async def serve_and_count():
+        listener = socket.create_server(("127.0.0.1", 0))
+        async with serving(Echo(), [listener]):
+            await ask_once(listener.getsockname()[1])  # what is made once
+            gc.collect()
+            with uncollected():
+                for _ in range(20):
+                    await ask_once(listener.getsockname()[1])
+                await asyncio.sleep(0.05)
+                return sum(isinstance(each, HttpProtocol) for each in gc.get_objects())
+
+    async def ask_once(port):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"GET /a HTTP/1.1\r\nConnection: close\r\n\r\n")
+        await reader.read()
+        writer.close()
+        await writer.wait_closed()
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        assert runner.run(serve_and_count()) == 0
