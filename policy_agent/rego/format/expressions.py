@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from policy_agent.rego import ast
 from policy_agent.rego.check.signatures import INFIX
 from policy_agent.rego.compile.nodes import operator_name
+from policy_agent.rego.format.elements import by_lines, is_union
 from policy_agent.rego.format.layout import UnexpectedCommentError
-from policy_agent.rego.format.terms import TermWriter, by_lines, is_union
+from policy_agent.rego.format.terms import TermWriter
 from policy_agent.rego.format.written import closing_row
 
 _BRACES = "{}"
