@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, Final
 
-from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 from msgspec import Struct
@@ -62,6 +61,9 @@ def verification_keys(text: str) -> tuple[Key, ...]:
     if text[block.end :]:
         raise BuiltinError("extra data after a PEM certificate block")
     if block.kind == "CERTIFICATE":
+        # Late: most keys come in sets, and the parser of certificates takes 2 MB.
+        from cryptography import x509
+
         what = "failed to parse a PEM certificate"
         try:
             return (Key("", "", x509.load_der_x509_certificate(block.der).public_key()),)
