@@ -376,3 +376,13 @@ def test_by_the_clock_bundles_that_are_new_are_polled_and_those_that_have_gone_a
 
     published("a", "a")
     rig.live(scenario)
+
+
+def test_where_keys_are_configured_an_unsigned_configuration_is_refused(rig):
+    rig.publish(settings("a"))
+
+    async def scenario(agent):
+        assert discovery_of(agent)["message"] == "bundle missing .signatures.json file"
+        assert agent.decisions.snapshot is None
+
+    rig.live(scenario, keys={"k": {"key": "secret", "algorithm": "HS256"}})
