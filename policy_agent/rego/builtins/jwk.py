@@ -61,7 +61,7 @@ def verification_keys(text: str) -> tuple[Key, ...]:
     if text[block.end :]:
         raise BuiltinError("extra data after a PEM certificate block")
     if block.kind == "CERTIFICATE":
-        # Late: most keys come in sets, and the parser of certificates takes 2 MB.
+        # Late: most keys come in sets, and the parser of certificates takes 1 MB.
         from cryptography import x509
 
         what = "failed to parse a PEM certificate"
