@@ -37,11 +37,11 @@ def revision(number: int) -> bytes:
 
 
 @pytest.fixture
-def opa_following(tmp_path) -> Callable[[str], contextlib.AbstractContextManager[str]]:
+def opa_following(tmp_path) -> Callable[..., contextlib.AbstractContextManager[str]]:
     """Return a function that runs OPA as a client of a bundle server and yields its URL."""
 
     @contextlib.contextmanager
-    def follow(url: str):
+    def follow(url: str, polling: dict[str, int]):
         with socket.create_server(("127.0.0.1", 0)) as free:
             address = f"127.0.0.1:{free.getsockname()[1]}"
         config = {
@@ -50,7 +50,7 @@ def opa_following(tmp_path) -> Callable[[str], contextlib.AbstractContextManager
                 "app": {
                     "service": "central",
                     "resource": "bundles/app.tar.gz",
-                    "polling": {"min_delay_seconds": 1, "max_delay_seconds": 1},
+                    "polling": polling,
                 }
             },
         }
@@ -66,11 +66,26 @@ def opa_following(tmp_path) -> Callable[[str], contextlib.AbstractContextManager
     return follow
 
 
-def test_the_real_opa_follows_revisions(tmp_path, opa_following):
+# While it waits for news its next turn by the clock is a quarter of an hour away.
+@pytest.mark.parametrize(
+    "polling",
+    [
+        pytest.param({"min_delay_seconds": 1, "max_delay_seconds": 1}, id="asking again"),
+        pytest.param(
+            {
+                "long_polling_timeout_seconds": 60,
+                "min_delay_seconds": 900,
+                "max_delay_seconds": 900,
+            },
+            id="waiting",
+        ),
+    ],
+)
+def test_the_real_opa_follows_revisions(tmp_path, opa_following, polling):
     served = tmp_path / "served"
     served.mkdir()
     publish(served / "app.tar.gz", revision(1))
-    with serve_bundles(served) as url, opa_following(url) as opa:
+    with serve_bundles(served) as url, opa_following(url, polling) as opa:
 
         def number() -> object:
             return httpx.get(f"{opa}/v1/data/app/revision").json().get("result")
