@@ -46,7 +46,7 @@ _OPERATIONS = re.compile(
     "U|RegoSet|dot|elements|equal|freeze|insert_once|items|merge|once|set_add|size|upsert|call"
     "|alternative|type|list|dict"
 )
-_ATTRIBUTES = frozenset({"append", "fork", "get", "matching", "members", "spend"})
+_ATTRIBUTES = frozenset({"append", "fork", "get", "held", "matching", "members", "spend"})
 _ODD: Final[Sequence[Any]] = (
     0,
     1,
