@@ -81,7 +81,7 @@ def test_the_status_has_opas_form(tmp_path, unused_port):
         posted = our_status(plane, tmp_path)
     assert len(posted) == 1, "the second flush has nothing new to say"
     [ours] = posted
-    assert set(ours) <= set(theirs) | {"decision_logs", "own_cost"}
+    assert set(ours) <= set(theirs) | {"decision_logs"}
     assert set(ours["labels"]) == set(theirs["labels"])
     assert ours["plugins"] == {
         name: state for name, state in theirs["plugins"].items() if name != "discovery"
