@@ -41,13 +41,14 @@ def build_event(
             name: {"revision": revision} if revision else {}
             for name, revision in decision.revisions.items()
         }
-    texts = {
-        "batch_decision_id": decision.batch_decision_id,
-        "path": decision.path.removeprefix("/"),
-        "query": decision.query,
-        "requested_by": decision.requested_by,
-    }
-    event |= {name: text for name, text in texts.items() if text}
+    if decision.batch_decision_id:
+        event["batch_decision_id"] = decision.batch_decision_id
+    if path := decision.path.removeprefix("/"):
+        event["path"] = path
+    if decision.query:
+        event["query"] = decision.query
+    if decision.requested_by:
+        event["requested_by"] = decision.requested_by
     if decision.input is not UNDEFINED:
         event["input"] = decision.input
     if decision.result is not UNDEFINED:
@@ -57,7 +58,7 @@ def build_event(
     if decision.error is not None:
         event["error"] = decision.error
     if decision.metrics:
-        event["metrics"] = dict(decision.metrics)
+        event["metrics"] = decision.metrics
     if custom := _custom(decision, circumstances):
         event["custom"] = custom
     return event
