@@ -41,16 +41,7 @@ def build_event(
             name: {"revision": revision} if revision else {}
             for name, revision in decision.revisions.items()
         }
-    if decision.batch_decision_id:
-        event["batch_decision_id"] = decision.batch_decision_id
-    if path := decision.path.removeprefix("/"):
-        event["path"] = path
-    if decision.query:
-        event["query"] = decision.query
-    if decision.requested_by:
-        event["requested_by"] = decision.requested_by
-    if decision.input is not UNDEFINED:
-        event["input"] = decision.input
+    _add_question(event, decision)
     if decision.result is not UNDEFINED:
         event["result"] = decision.result
     if decision.mapped_result is not UNDEFINED:
@@ -62,6 +53,19 @@ def build_event(
     if custom := _custom(decision, circumstances):
         event["custom"] = custom
     return event
+
+
+def _add_question(event: JsonObject, decision: Decision) -> None:
+    if decision.batch_decision_id:
+        event["batch_decision_id"] = decision.batch_decision_id
+    if path := decision.path.removeprefix("/"):
+        event["path"] = path
+    if decision.query:
+        event["query"] = decision.query
+    if decision.requested_by:
+        event["requested_by"] = decision.requested_by
+    if decision.input is not UNDEFINED:
+        event["input"] = decision.input
 
 
 def _custom(decision: Decision, circumstances: Mapping[str, Any]) -> JsonObject:
