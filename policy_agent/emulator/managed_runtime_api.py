@@ -10,39 +10,25 @@ from collections.abc import Callable
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from policy_agent.emulator.events import EventLog
 from policy_agent.emulator.generation import RUNTIME, Generation, RuntimeState
 from policy_agent.emulator.invocation import Invocation
-from policy_agent.emulator.refusal import Refusal
-from policy_agent.emulator.replies import accepted, gone, raw_json_reply, refuse
-from policy_agent.emulator.runtime_api import PREFIX, invocation_headers, reported_failure
+from policy_agent.emulator.replies import gone
+from policy_agent.emulator.runtime_api import InvocationApi, unknown_request
 from policy_agent.emulator.settings import LambdaSettings
 
 
-class ManagedRuntimeApi:
+class ManagedRuntimeApi(InvocationApi):
     """Hands out invocations to whichever worker asks."""
 
     def __init__(
         self, current: Callable[[], Generation | None], settings: LambdaSettings, events: EventLog
     ) -> None:
-        self._current = current
-        self._settings = settings
-        self._events = events
+        super().__init__(current, settings, events)
         self._waiting: asyncio.Queue[Invocation] = asyncio.Queue()
         self._workers = 0
         self._under_way: dict[str, Invocation] = {}
-
-    def routes(self) -> list[Route]:
-        """Return the routes of this API."""
-        one = f"{PREFIX}/invocation/{{request_id}}"
-        return [
-            Route(f"{PREFIX}/invocation/next", self._next, methods=["GET"]),
-            Route(f"{one}/response", self._response, methods=["POST"]),
-            Route(f"{one}/error", self._error, methods=["POST"]),
-            Route(f"{PREFIX}/init/error", self._init_error, methods=["POST"]),
-        ]
 
     def hand_out(self, invocation: Invocation) -> None:
         """Give an invocation to the next worker that asks."""
@@ -72,40 +58,11 @@ class ManagedRuntimeApi:
             return gone()
         invocation = taking.result()
         self._under_way[invocation.request_id] = invocation
-        headers = invocation_headers(invocation, self._settings)
-        return raw_json_reply(200, invocation.payload, headers)
+        return self._handed_out(invocation)
 
-    async def _response(self, request: Request) -> Response:
-        return await self._result(request, is_error=False)
-
-    async def _error(self, request: Request) -> Response:
-        return await self._result(request, is_error=True)
-
-    async def _result(self, request: Request, *, is_error: bool) -> Response:
-        body = await request.body()
-        generation = self._current()
-        if generation is None:
-            return gone()
-        invocation = self._under_way.pop(request.path_params["request_id"], None)
-        if invocation is None:
-            return refuse(Refusal(400, "InvalidRequestID", "Invalid request ID"))
-        if is_error:
-            invocation.fail(reported_failure(request, body, "error"))
-        else:
-            invocation.answer(body)
-        self._events.record("response", RUNTIME, is_error=is_error)
-        generation.notify()
-        return accepted()
-
-    async def _init_error(self, request: Request) -> Response:
-        body = await request.body()
-        generation = self._current()
-        if generation is None:
-            return gone()
-        failure = reported_failure(request, body, "failure")
-        self._events.record("init_error", RUNTIME, error_type=failure.error_type)
-        generation.fail(failure)
-        return accepted()
+    def _answered(self, generation: Generation, request_id: str) -> Invocation | Response:
+        del generation
+        return self._under_way.pop(request_id, None) or unknown_request()
 
 
 async def _until_disconnected(request: Request) -> None:
