@@ -5,14 +5,12 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from policy_agent.audit_chain import ChainKey, read_key
 from policy_agent.auditor.extra import require_audit_extra
+from policy_agent.auditor.key_files import add_key_files, read_key_files
 from policy_agent.auditor.opening import add_arguments, open_reader
 from policy_agent.codec import encode_json, indent_json
-from policy_agent.errors import AuditError
 
 if TYPE_CHECKING:
     from policy_agent.auditor.finding import Finding
@@ -24,13 +22,7 @@ _MOMENT = "RFC 3339 time, or how long ago: 15m, 24h, 7d"
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     add_arguments(parser)
-    parser.add_argument(
-        "--audit-key-file",
-        type=Path,
-        action="append",
-        default=[],
-        help="file with the agents' audit_key; may be repeated, for keys of different times",
-    )
+    add_key_files(parser)
     parser.add_argument(
         "--since", metavar="WHEN", help=f"only streams with anything from then on ({_MOMENT})"
     )
@@ -56,7 +48,7 @@ def main(arguments: argparse.Namespace) -> int:
         since=parse_moment(arguments.since, now) if arguments.since else None,
         until=parse_moment(arguments.until, now) if arguments.until else None,
     )
-    keys = [read_key_file(path) for path in arguments.audit_key_file]
+    keys = read_key_files(arguments)
     verification = Verification(keys, window)
     show = _show_json if arguments.format == "json" else _show_text
     with open_reader(arguments) as reader:
@@ -84,18 +76,3 @@ def _show_json(findings: Iterable[Finding], verification: Verification) -> None:
     found = list(findings)
     body = {"findings": found, "summary": verification.summary}
     print(indent_json(encode_json(body)).decode())
-
-
-def read_key_file(path: Path) -> ChainKey:
-    """Return the key in a file.
-
-    Raises:
-        AuditError: it cannot be read, or is empty.
-    """
-    try:
-        secret = read_key(path.read_bytes())
-    except OSError as exc:
-        raise AuditError(f"cannot read --audit-key-file {path}: {exc.strerror}") from exc
-    if not secret:
-        raise AuditError(f"--audit-key-file {path} is empty")
-    return ChainKey(secret)

@@ -8,8 +8,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from policy_agent.auditor.extra import require_audit_extra
+from policy_agent.auditor.key_files import add_key_files, read_key_files
 from policy_agent.auditor.serve_command import listen, url_of
-from policy_agent.auditor.verify_command import read_key_file
 
 DEFAULT_ADDRESS = "127.0.0.1:8383"
 _LOCAL_NAMES = ("localhost", "127.0.0.1")
@@ -30,13 +30,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="a name that browsers may use, such as a proxy's, beside localhost; may be repeated",
     )
-    parser.add_argument(
-        "--audit-key-file",
-        type=Path,
-        action="append",
-        default=[],
-        help="file with the agents' audit_key; may be repeated, for keys of different times",
-    )
+    add_key_files(parser)
 
 
 def main(arguments: argparse.Namespace) -> int:
@@ -51,7 +45,7 @@ def main(arguments: argparse.Namespace) -> int:
     from policy_agent.auditor.store import AuditStore
     from policy_agent.auditor.web.pages import create_app
 
-    keys = [read_key_file(path) for path in arguments.audit_key_file]
+    keys = read_key_files(arguments)
     AuditStore(arguments.dir).close()  # a wrong directory is told now, not on the first page
     with listen(arguments.addr) as listener:
         host = arguments.addr.rpartition(":")[0]
