@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from policy_agent.rego.results import QueryResult
 
 _HIDDEN_NAME = "system"
+_Path = tuple[str | int, ...]
 
 
 class ReadyPolicy:
@@ -70,9 +71,7 @@ class ReadyPolicy:
         self._compile_sources = compile_sources
         self._compiled: CompiledPolicy | None = None
         self._lock = threading.Lock()
-        self._names: dict[tuple[str | int, ...], str] = {
-            _path_of(name): name for name in self._runner.entrypoints
-        }
+        self._names: dict[_Path, str] = {_path_of(name): name for name in self._runner.entrypoints}
         self._rules = frozenset(
             func.path[1:] for func in policy.funcs if len(func.params) == INPUT_AND_DATA
         )
@@ -91,22 +90,21 @@ class ReadyPolicy:
         Raises:
             EvaluationError: rules conflict, or it took longer than allowed.
         """
-        name = self._names.get(tuple(path))
-        known = self._entrypoint_length(path) if name is None else len(path)
-        if known is None:
+        entrypoint = self._entrypoint_for(tuple(path))
+        if entrypoint is None:
             self._documents.make_plain(path)
         found: Value = self._documents.root
         deadline = time.monotonic() + self._deadline_seconds
         context = Context(
             deadline=deadline, allow_net=frozenset(), strict=strict, evidence=evidence
         )
-        if known is not None:
+        if entrypoint is not None:
             try:
-                found = self._runner.evaluate(self._names[tuple(path[:known])], value, context)
+                found = self._runner.evaluate(self._names[entrypoint], value, context)
             except PolicyError as exc:
                 # Of a function that had not been read before.
                 raise EvaluationError(exc.problems[0]) from exc
-        for key in path[known or 0 :]:
+        for key in path[len(entrypoint or ()) :]:
             found = dot(found, key)
         if not path and isinstance(found, dict):
             found = {name: item for name, item in found.items() if name != _HIDDEN_NAME}
@@ -139,13 +137,13 @@ class ReadyPolicy:
     def close(self) -> None:
         """Do nothing: there is nothing but memory to release."""
 
-    def _entrypoint_length(self, path: DataPath) -> int | None:
-        """Return how much of a path is the entry point that answers it, None where none does."""
-        above = [tuple(path[:length]) for length in range(len(path), -1, -1)]
-        known = next((len(each) for each in above if each in self._names), None)
-        if known is None or known == len(path):
-            return known
-        return known if any(each in self._rules for each in above) else None
+    def _entrypoint_for(self, path: _Path) -> _Path | None:
+        """Return the entry point that answers a path, None where none does."""
+        if path in self._names:
+            return path
+        above = [path[:length] for length in range(len(path), -1, -1)]
+        longest = next((each for each in above if each in self._names), None)
+        return longest if any(each in self._rules for each in above) else None
 
     def _sources(self) -> CompiledPolicy:
         with self._lock:
@@ -154,5 +152,5 @@ class ReadyPolicy:
             return self._compiled
 
 
-def _path_of(entrypoint: str) -> tuple[str | int, ...]:
+def _path_of(entrypoint: str) -> _Path:
     return tuple(entrypoint.split("/")) if entrypoint else ()
