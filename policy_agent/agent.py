@@ -169,8 +169,6 @@ class Agent:
     def finished(self, after_response_ms: float) -> None:
         """Note the end of an invocation, and how long it was held back after its response."""
         self.invocation = {}
-        if self.decision_log is not None:
-            self.decision_log.after_response_ms += after_response_ms
         self.cost.invocation_over(after_response_ms)
 
     @property

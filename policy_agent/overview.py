@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from policy_agent.bundle.manager import BundleManager
 from policy_agent.config import Config, active_document
 from policy_agent.decision_log.log import DecisionLog
@@ -99,7 +101,11 @@ class AgentOverview:
     @property
     def decision_log_status(self) -> DecisionLogStatus | None:
         """Return how shipping stands, None without a decision log."""
-        return self._decision_log.status if self._decision_log is not None else None
+        if self._decision_log is None:
+            return None
+        status = self._decision_log.status
+        held_back = {"after_response_ms": round(self._cost.post_runtime_ms)}
+        return replace(status, counters={**status.counters, **held_back})
 
     @property
     def own_cost(self) -> Mapping[str, float]:

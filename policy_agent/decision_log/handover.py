@@ -23,8 +23,6 @@ class Handover:
     def begin(self, old: DecisionLog, new: DecisionLog | None) -> None:
         """Note that nothing more is recorded in `old`."""
         old.close_stream()
-        if new is not None:
-            new.after_response_ms = old.after_response_ms
         self._old.append(old)
         self.settle(new)
 

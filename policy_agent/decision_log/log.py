@@ -14,6 +14,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
+from msgspec.structs import replace
+
 from policy_agent.audit_chain import ChainKey, read_key
 from policy_agent.config import DecisionLogs
 from policy_agent.decision_log.event import build_event, build_fulfilment
@@ -32,12 +34,7 @@ Circumstances = Callable[[], Mapping[str, Any]]
 
 
 class DecisionLog:
-    """Records on the event loop, in microseconds; ships when told to.
-
-    Attributes:
-        after_response_ms: for how long invocations were held back after their responses, all in
-            all.
-    """
+    """Records on the event loop, in microseconds; ships when told to."""
 
     def __init__(
         self,
@@ -60,7 +57,6 @@ class DecisionLog:
         self._labels = dict(labels)
         self._circumstances = circumstances
         self._nd_builtin_cache = nd_builtin_cache
-        self.after_response_ms = 0.0
         self._console = ConsoleSink(stream or sys.stdout)
         self._wait_seconds = config.spool.wait_ms / 1000 if config.spool.on_full == "block" else 0.0
         self._last_resort = config.last_resort
@@ -177,8 +173,7 @@ class DecisionLog:
         """How shipping stands: OPA's sink by itself, the others by name."""
         statuses = {name: _status_of(outlet) for name, outlet in self._outlets.items()}
         own = statuses.pop("", DecisionLogStatus())
-        counters = {**own.counters, "after_response_ms": round(self.after_response_ms)}
-        return DecisionLogStatus(own.code, own.message, own.http_code, counters, statuses)
+        return replace(own, sinks=statuses)
 
     def close(self) -> None:
         """Let go of the files; what has not been shipped stays for the successor."""

@@ -50,11 +50,14 @@ def test_metrics_tell_it_anyway_and_nothing_is_printed(local_lambda, plane, unus
             body = await asyncio.to_thread(lambda: urllib.request.urlopen(url).read().decode())
             await env.shutdown()
             assert emf_lines(env) == []
-        samples = dict(line.split(" ") for line in body.splitlines() if line.startswith("policy_"))
+        names = ("policy_", "decision_logs_after_response_ms_total ")
+        samples = dict(line.split(" ") for line in body.splitlines() if line.startswith(names))
         assert float(samples["policy_agent_register_ms"]) > 0
         assert float(samples["policy_agent_init_cpu_ms"]) > 0
         assert float(samples["policy_agent_memory_bytes"]) > 1e6
         assert float(samples["policy_agent_shipped_bytes_total"]) > 100
         assert float(samples["policy_agent_invocations_total"]) == 1
+        held_back_ms = float(samples["policy_agent_post_runtime_ms_total"])
+        assert float(samples["decision_logs_after_response_ms_total"]) == round(held_back_ms)
 
     asyncio.run(scenario())
