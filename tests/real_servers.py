@@ -69,6 +69,14 @@ def _wait(process: subprocess.Popen[bytes], port: int, directory: Path) -> None:
         time.sleep(0.02)
 
 
+def use_aws_keys(monkeypatch: pytest.MonkeyPatch, access_key: str, secret_key: str) -> None:
+    """Let the environment have these credentials, in us-east-1 and without a session."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", access_key)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", secret_key)
+    monkeypatch.setenv("AWS_REGION", "us-east-1")
+    monkeypatch.delenv("AWS_SESSION_TOKEN", raising=False)
+
+
 @contextlib.contextmanager
 def moto(directory: Path) -> Iterator[str]:
     """AWS's services as moto imitates them; yields the URL of all."""

@@ -17,7 +17,7 @@ from policy_agent.decision_log.ids import new_decision_id
 from policy_agent.decision_log.log import DecisionLog
 from policy_agent.model import Decision
 from policy_agent.service import ServiceClient
-from tests.real_servers import moto, versitygw
+from tests.real_servers import moto, use_aws_keys, versitygw
 from tests.support import TableEvaluator
 
 ACCESS_KEY, SECRET_KEY = "AKIAAUDIT", "s3cret/+key"
@@ -27,10 +27,7 @@ OBJECTS = 1005  # more than one page of a listing
 
 @pytest.fixture(autouse=True)
 def keys(monkeypatch):
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", ACCESS_KEY)
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET_KEY)
-    monkeypatch.setenv("AWS_REGION", "us-east-1")
-    monkeypatch.delenv("AWS_SESSION_TOKEN", raising=False)
+    use_aws_keys(monkeypatch, ACCESS_KEY, SECRET_KEY)
 
 
 @pytest.fixture(params=["versitygw", "moto"])

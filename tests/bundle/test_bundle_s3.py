@@ -10,7 +10,7 @@ from policy_agent.config.aws import AwsSigning, EnvironmentCredentials
 from policy_agent.errors import BundleDownloadError
 from policy_agent.service import ServiceClient
 from tests.bundle.archives import bundle
-from tests.real_servers import moto, versitygw
+from tests.real_servers import moto, use_aws_keys, versitygw
 
 ACCESS_KEY, SECRET_KEY = "AKIABUNDLES", "s3cret/+key"
 NAMES = ("orders.tar.gz", "team a/ärger=1+1.tar.gz")
@@ -29,10 +29,7 @@ def s3(request, tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def keys(monkeypatch):
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", ACCESS_KEY)
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET_KEY)
-    monkeypatch.setenv("AWS_REGION", "us-east-1")
-    monkeypatch.delenv("AWS_SESSION_TOKEN", raising=False)
+    use_aws_keys(monkeypatch, ACCESS_KEY, SECRET_KEY)
 
 
 def client_of(url, **facts):

@@ -17,7 +17,7 @@ from policy_agent.decision_log.sinks.firehose import FirehoseSink
 from policy_agent.decision_log.sinks.s3 import S3Sink
 from policy_agent.errors import ShipError
 from policy_agent.service import ServiceClient
-from tests.real_servers import moto, versitygw
+from tests.real_servers import moto, use_aws_keys, versitygw
 from tests.support import http_server, reply
 
 ACCESS_KEY, SECRET_KEY = "AKIALOGS", "s3cret/+key"
@@ -43,10 +43,7 @@ def s3(request, tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def keys(monkeypatch):
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", ACCESS_KEY)
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET_KEY)
-    monkeypatch.setenv("AWS_REGION", "us-east-1")
-    monkeypatch.delenv("AWS_SESSION_TOKEN", raising=False)
+    use_aws_keys(monkeypatch, ACCESS_KEY, SECRET_KEY)
 
 
 def service_of(url, service="s3"):
